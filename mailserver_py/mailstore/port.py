@@ -1,0 +1,166 @@
+"""The store's port: what every engine offers, async from the first day. `tests/mailstore/contract.py` holds each to it.
+
+Rules that hold for every method:
+- When a method that changes something returns, the change is durable: files and directories synced, index committed
+  with full sync. Changes of one moment share their syncs.
+- Big answers come as whole lists or as chunks, never as a row per await.
+- UID sets are ascending sequences of UIDs that need not exist; those that do not are left out of the answer.
+- Errors are those of `mailstore.values`; an engine never lets its own escape.
+- After each commit the engine calls the `announce` it was built with (`Callable[[Changed], None]`), in the event loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+from .values import (
+    Appended,
+    Changes,
+    FlagChange,
+    FlagsStored,
+    Mailbox,
+    Message,
+    NewLetter,
+    NewMessage,
+    Outcome,
+    QueuedLetter,
+    Staged,
+    Usage,
+)
+
+
+class Staging(Protocol):
+    """Collects the bytes of one letter: in memory while small, in a temporary file beyond. Never blocks the loop."""
+
+    async def write(self, chunk: bytes) -> None:
+        """Takes the next bytes. Raises StoreUnavailable when the disk is full."""
+
+    async def finish(self) -> Staged:
+        """The whole letter, hashed. It becomes durable only by `accept` or `append`."""
+
+    async def discard(self) -> None:
+        """Forgets the bytes; harmless after `finish` and when called twice."""
+
+
+class Account(Protocol):
+    """One account's mailboxes and messages."""
+
+    name: str
+
+    async def list_mailboxes(self) -> Sequence[Mailbox]:
+        """All mailboxes, by name, INBOX first."""
+
+    async def list_subscriptions(self) -> Sequence[str]:
+        """Subscribed names, also of mailboxes that no longer exist (RFC 9051 §6.3.7)."""
+
+    async def mailbox(self, name: str) -> Mailbox:
+        """One mailbox by name. Raises NoSuchMailbox."""
+
+    async def create(self, name: str, special_use: str = "") -> Mailbox:
+        """A new mailbox, and the missing levels above it. Raises MailboxExists, BadMailboxName."""
+
+    async def delete(self, name: str) -> None:
+        """Removes a mailbox with its messages; those below it stay. Raises NoSuchMailbox; INBOX: BadMailboxName."""
+
+    async def rename(self, old: str, new: str) -> None:
+        """Renames a mailbox and all below it; of INBOX it moves the messages instead (RFC 9051 §6.3.6)."""
+
+    async def subscribe(self, name: str, subscribed: bool) -> None:
+        """Adds a name to the subscriptions, or takes it out."""
+
+    async def messages(self, mailbox_id: int) -> Sequence[Message]:
+        """Every message, by UID."""
+
+    async def changes(self, mailbox_id: int, since_modseq: int) -> Changes:
+        """What changed after `since_modseq`. Raises NoSuchMailbox when the mailbox was deleted."""
+
+    async def digests(
+        self, mailbox_id: int, uids: Sequence[int], columns: Sequence[str]
+    ) -> Sequence[tuple[object, ...]]:
+        """Rows of (uid, *columns), by UID; `columns` are field names of `values.Digest`."""
+
+    def letters(
+        self, mailbox_id: int, uids: Sequence[int]
+    ) -> AsyncIterator[Sequence[tuple[int, bytes | None]]]:
+        """Chunks of (uid, whole letter), bounded in bytes; None instead of a letter whose file is missing or damaged."""
+
+    async def append(self, mailbox: str, messages: Sequence[NewMessage]) -> Appended:
+        """All of the letters or none. Raises NoSuchMailbox, OverQuota."""
+
+    async def store_flags(
+        self,
+        mailbox_id: int,
+        uids: Sequence[int],
+        change: FlagChange,
+        flags: int,
+        keywords: Sequence[str] = (),
+        unchanged_since: int | None = None,
+    ) -> FlagsStored:
+        """Changes flags in one commit."""
+
+    async def expunge(self, mailbox_id: int, uids: Sequence[int] | None = None) -> Sequence[int]:
+        """Removes messages that carry DELETED (of `uids`, or all); the UIDs that went."""
+
+    async def remove(self, mailbox_id: int, uids: Sequence[int]) -> Sequence[int]:
+        """Removes messages whatever their flags (POP3's QUIT); the UIDs that went."""
+
+    async def copy(self, mailbox_id: int, uids: Sequence[int], target: str) -> Appended:
+        """Copies with flags and dates, all or none. Raises NoSuchMailbox, OverQuota."""
+
+    async def move(self, mailbox_id: int, uids: Sequence[int], target: str) -> Appended:
+        """Moves in one commit: never in both, never in neither (RFC 6851 §3.3)."""
+
+    async def usage(self) -> Usage:
+        """What the account holds."""
+
+
+class Queue(Protocol):
+    """The letters on their way. Accepted letters live here until each recipient is delivered or has failed."""
+
+    async def accept(self, letter: NewLetter, owner: str = "", lease_s: int = 0) -> QueuedLetter:
+        """The promise: returns when letter and recipients are durable. `owner` takes the lease at once."""
+
+    async def lease(self, owner: str, now_s: int, lease_s: int, limit_count: int) -> Sequence[QueuedLetter]:
+        """Due letters with their due recipients, each handed to one owner until the lease ends."""
+
+    async def renew(self, owner: str, now_s: int, lease_s: int) -> None:
+        """Keeps the owner's leases alive."""
+
+    async def deliver_local(self, letter: QueuedLetter, now_s: int) -> Sequence[Outcome]:
+        """Puts the letter into the mailboxes of its local recipients, exactly once each however often it is called,
+        and settles those that worked. OverQuota and the like come back as WAITING outcomes, unsettled."""
+
+    async def settle(self, owner: str, letter_id: int, outcomes: Sequence[Outcome]) -> bool:
+        """Writes what became of an attempt; a letter with nothing WAITING leaves the queue and its file is released.
+        False, and nothing written, when the lease was lost to another owner."""
+
+    async def read(self, letter: QueuedLetter) -> bytes:
+        """The whole letter. Raises LetterDamaged."""
+
+    async def list_letters(self, limit_count: int = 1000) -> Sequence[QueuedLetter]:
+        """What is in the queue, oldest first, all recipients, for people."""
+
+    async def next_due_at_s(self) -> int | None:
+        """When the next lease could find something; None when the queue is empty."""
+
+
+class Store(Protocol):
+    """A site's store."""
+
+    queue: Queue
+
+    def stage(self) -> Staging:
+        """A fresh place for the bytes of one letter."""
+
+    async def account(self, name: str, quota_bytes: int = 0) -> Account:
+        """Opens an account; at first sight makes it, with INBOX and the usual special-use mailboxes."""
+
+    async def free_bytes(self) -> int:
+        """Space left for letters, so that SMTP can refuse early."""
+
+    async def check(self, repair: bool = False) -> Sequence[str]:
+        """Compares files and indexes; one line per finding, empty when all is well."""
+
+    async def close(self) -> None:
+        """Ends the engine's threads after what was promised is written."""
