@@ -1,0 +1,220 @@
+"""The spec's models: what an operator can write, each field with its default and the reason for it.
+
+A model says what a field means and what values it can have; rules between fields are in `spec.rules`, file, line and
+cure of an error in `spec.load`. Instances are frozen. Nothing secret is ever in here: secrets stand beside the spec,
+encrypted (`spec.keys`).
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from .types import DomainName, Duration, MailAddress, Size
+
+
+class Model(BaseModel):
+    """Frozen, and no unknown keys: a misspelt wish is an error, not silence."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Dmarc(Model):
+    policy: Literal["none", "quarantine", "reject"] = "reject"
+    """What receivers do with mail that pretends to be from the domain. `reject`: every letter of ours is signed."""
+    reports: MailAddress | None = None
+    """Where aggregate reports go; default: `postmaster@` the domain."""
+
+
+class Domain(Model):
+    """One mail domain. `{}` is enough."""
+
+    catch_all: MailAddress | None = None
+    """Local address that gets mail for unknown recipients; default: such mail is refused."""
+    dmarc: Dmarc = Dmarc()
+    dkim_epoch: str = Field("1", pattern=r"^[a-z0-9]{1,16}$")
+    """Names the pair of DKIM selectors (`r<epoch>`, `e<epoch>`); a new one starts a key roll-over."""
+
+
+class Ssh(Model):
+    address: str | None = None
+    """Where SSH answers; default: the host's IPv4, else IPv6 address."""
+    port: int = Field(22, ge=1, le=65535)
+    user: str = "root"
+    """Logs in, and becomes root by sudo when it is not root."""
+    key: str | None = None
+    """Private key file, relative to the site's folder; default: the agent's keys and ~/.ssh."""
+    host_key: str | None = None
+    """The host's public key (`ssh-ed25519 AAAA…`); default: trusted at first sight, then pinned in the site's folder."""
+
+
+class Host(Model):
+    """One machine, named by its public host name, which is also its MX name, HELO name and certificate name."""
+
+    ipv4: IPv4Address | None = None
+    """The public IPv4 address."""
+    ipv6: IPv6Address | None = None
+    """The public IPv6 address."""
+    roles: tuple[Literal["mail"], ...] = ("mail",)
+    ssh: Ssh = Ssh()
+    os_user: str = Field("mailserver", pattern=r"^[a-z_][a-z0-9_-]{0,30}$")
+    """The unprivileged system user that the server runs as."""
+    workers: int = Field(0, ge=0, le=64)
+    """Worker processes; 0: one per core."""
+
+
+class Account(Model):
+    """One person's (or programme's) mailbox, named by its primary address. `{}` is enough."""
+
+    display_name: str = ""
+    aliases: tuple[MailAddress, ...] = ()
+    """Further addresses that reach this account, and that it may send as."""
+    quota: Size | None = None
+    """Space; default: `limits.account_quota`."""
+    enabled: bool = True
+    """False: no login; mail is refused."""
+
+
+class Group(Model):
+    """An address that reaches several, named by itself."""
+
+    members: tuple[MailAddress, ...] = Field(min_length=1)
+    """Local addresses or outside ones."""
+    may_send: bool = False
+    """Whether members that have an account here may send as the group."""
+
+
+class Acme(Model):
+    directory: str = "https://acme-v02.api.letsencrypt.org/directory"
+    """The certificate authority's ACME directory."""
+    contact: MailAddress | None = None
+    """Who is warned before a certificate runs out; default: `postmaster@` the first domain."""
+    ca_file: str | None = None
+    """Certificates that vouch for the directory itself, on the host; default: the system's. For private authorities."""
+    agree_to_terms: bool = True
+
+
+class Tls(Model):
+    source: Literal["acme", "files", "self-signed"] = "acme"
+    certificate: str | None = None
+    """`files`: the PEM chain, relative to the site's folder. Its key is the secret `tls-key.age`."""
+    acme: Acme = Acme()
+
+
+class Listeners(Model):
+    """Which doors are open. Ports are the standard ones; a closed door is closed in the firewall too."""
+
+    smtp: bool = True
+    """25, STARTTLS: mail from the world."""
+    submissions: bool = True
+    """465, TLS: mail from our users (RFC 8314)."""
+    submission: bool = True
+    """587, STARTTLS: the same for older clients."""
+    imaps: bool = True
+    """993, TLS."""
+    imap: bool = False
+    """143, STARTTLS. Closed by default: RFC 8314 prefers TLS from the first byte."""
+    pop3s: bool = True
+    """995, TLS."""
+    pop3: bool = False
+    """110, STLS."""
+
+
+class Limits(Model):
+    message_size: Size = Size(26_214_400)
+    """Largest letter, 25 MiB: what the large providers accept."""
+    account_quota: Size = Size(5_368_709_120)
+    """Space of an account that names none, 5 GiB."""
+    recipients: int = Field(100, ge=100, le=10_000)
+    """Recipients of one letter; RFC 5321 §4.5.3.1.8 asks for at least 100."""
+    connections: int = Field(10_000, ge=10, le=100_000)
+    """Open connections per worker."""
+    connections_per_address: int = Field(50, ge=5, le=10_000)
+    """Open connections of one client address per worker."""
+
+
+class Retention(Model):
+    """How long things are kept. The store's removal jobs read these."""
+
+    junk: Duration = Duration(30 * 86_400)
+    trash: Duration = Duration(30 * 86_400)
+    logs: Duration = Duration(14 * 86_400)
+    """The journal of the mail host."""
+
+
+class QueueRules(Model):
+    retry: tuple[Duration, ...] = tuple(Duration(s) for s in (300, 900, 3_600, 14_400))
+    """Waits between attempts; the last repeats."""
+    give_up: Duration = Duration(5 * 86_400)
+    """Then a bounce; RFC 5321 §4.5.4.1 asks for 4 to 5 days."""
+
+
+class Rfc2136(Model):
+    server: str
+    """The primary's address, `192.0.2.53` or `192.0.2.53:53`."""
+    key_name: str
+    """Name of the TSIG key; its secret is `tsig.age`."""
+    algorithm: Literal["hmac-sha256", "hmac-sha384", "hmac-sha512"] = "hmac-sha256"
+
+
+class Dns(Model):
+    publish: Literal["none", "rfc2136"] = "none"
+    rfc2136: Rfc2136 | None = None
+    ttl: Duration = Duration(3_600)
+    resolver: str | None = None
+    """The resolver that the host and the verification ask; default: the system's."""
+
+
+class Stranger(Model):
+    """A mailbox elsewhere, for the round trip to the world and back. Its password is `stranger.age`."""
+
+    address: MailAddress
+    smtp: str
+    """`host:port`, STARTTLS or (465) TLS, with login."""
+    imap: str
+    """`host:port`, STARTTLS or (993) TLS."""
+    user: str
+    ca_file: str | None = None
+    """Certificates to trust for this stranger, relative to the site's folder; `none` accepts any."""
+
+
+class Verification(Model):
+    every: Duration | None = Duration(3_600)
+    """How often the host checks itself; `null`: never."""
+    account: MailAddress | None = None
+    """An account of its own for test letters, out of the users' sight; default: `mailserver-verify@` the first domain."""
+    skip: tuple[str, ...] = ()
+    """Checks not to run, by name."""
+    stranger: Stranger | None = None
+    ca_file: str | None = None
+    """Certificates that vouch for ours, relative to the site's folder; default: the system's. For private authorities."""
+
+
+class Secrets(Model):
+    recipients: tuple[str, ...] = ()
+    """Who can read the secrets: age recipients (`age1…`) or `ssh-ed25519 …` keys of the operators."""
+    recovery: str | None = None
+    """One more recipient, whose identity is kept offline."""
+
+
+class MailSpec(Model):
+    """The whole site."""
+
+    domains: dict[DomainName, Domain] = Field(min_length=1)
+    hosts: dict[DomainName, Host] = Field(min_length=1)
+    accounts: dict[MailAddress, Account] = Field(min_length=1)
+    groups: dict[MailAddress, Group] = {}
+    subaddress_separator: str = Field("+", pattern=r"^[+\-=._]?$")
+    """`alice+shop@` reaches `alice@`; empty: no subaddresses (RFC 5233)."""
+    postmaster: MailAddress | None = None
+    """Who reads postmaster@ and abuse@ of every domain (RFC 2142); default: the first account."""
+    listeners: Listeners = Listeners()
+    tls: Tls = Tls()
+    limits: Limits = Limits()
+    retention: Retention = Retention()
+    queue: QueueRules = QueueRules()
+    dns: Dns = Dns()
+    verification: Verification = Verification()
+    secrets: Secrets = Secrets()
