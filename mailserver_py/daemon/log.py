@@ -1,0 +1,73 @@
+"""The log: one JSON line per event on standard output, which journald keeps.
+
+Every line has `at` (UTC, milliseconds), `event`, and, where a letter is concerned, `trace`. Values are bounded and free
+of control characters, whatever a peer sent, so that one event is one line and a terminal shows what was logged
+(promises S14). Secrets are never passed in: there is no filter that could forget one.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import unicodedata
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+VALUE_LIMIT_CHARS = 500
+"""A reply of 512 octets (RFC 5321 §4.5.3.1.5) fits, near enough; a hostile megabyte does not."""
+
+LIST_LIMIT_COUNT = 50
+"""Items of one list: enough for the recipients of nearly every letter."""
+
+
+def write_line(line: str) -> None:
+    """To standard output, at once: the journal stamps lines when they come."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+class Log:
+    """Writes events. `now` gives aware UTC instants; `write` takes one line without its end."""
+
+    def __init__(self, now: Callable[[], datetime], write: Callable[[str], None] = write_line) -> None:
+        self._now = now
+        self._write = write
+
+    def event(self, event: str, *, trace: str = "", **fields: object) -> None:
+        """One line. Fields that are None or an empty string are left out; bytes are shown as text."""
+        at = self._now().astimezone(UTC)
+        row: dict[str, object] = {
+            "at": f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}Z",
+            "event": event,
+        }
+        if trace:
+            row["trace"] = clean(trace)
+        for name, value in fields.items():
+            if value is not None and value != "":
+                row[name] = loggable(value)
+        self._write(json.dumps(row, ensure_ascii=False, separators=(",", ":")))
+
+
+def loggable(value: object) -> object:
+    """Numbers and truth values as they are, containers bounded, everything else as cleaned text."""
+    if isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, bytes | bytearray):
+        return clean(value.decode("utf-8", "backslashreplace"))
+    if isinstance(value, Mapping):
+        return {clean(str(key)): loggable(item) for key, item in list(value.items())[:LIST_LIMIT_COUNT]}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [loggable(item) for item in list(value)[:LIST_LIMIT_COUNT]]
+    return clean(str(value))
+
+
+def clean(text: str) -> str:
+    """Bounded, and every control, format or surrogate character replaced by `?`, line separators too."""
+    bounded = text if len(text) <= VALUE_LIMIT_CHARS else text[: VALUE_LIMIT_CHARS - 1] + "…"
+    if bounded.isascii() and bounded.isprintable():
+        return bounded
+    return "".join("?" if _hostile(char) else char for char in bounded)
+
+
+def _hostile(char: str) -> bool:
+    return unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
