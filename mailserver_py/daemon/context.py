@@ -1,17 +1,19 @@
 """What a session is given: the settings, the store, and every source of time, chance and names.
 
-`daemon.app` fills it once per process; sessions and the queue take it as an argument and reach for nothing else, so a
-test gives them a clock that it moves and a store that it made.
+`daemon.app` fills it once per process; sessions and the queue take it as an argument and reach for nothing
+else, so a test gives them a clock that it moves and a store that it made.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from mailserver_py.mailstore.port import Store
+from mailserver_py.net.connection import Connection
 from mailserver_py.net.resolver import Resolver
 from mailserver_py.senderauth.dkim.keys import SigningKey
 from mailserver_py.spec.settings import HostSettings
@@ -23,11 +25,15 @@ if TYPE_CHECKING:
     from .policy import Policy
 
 LEASE_S = 120
-"""A queue lease: longer than any pause of a healthy process, short enough that a crash delays a letter by minutes only."""
+"""A queue lease: longer than any pause of a healthy process, short enough that a crash delays a letter by
+minutes only.
+"""
 
 
 class Clock(Protocol):
-    """Wall time. Waits use the loop's own monotonic time, so a clock that jumps ends no session (promises R21)."""
+    """Wall time. Waits use the loop's own monotonic time, so a clock that jumps ends no session (promises
+    R21).
+    """
 
     def now_s(self) -> int:
         """Whole seconds since the epoch."""
@@ -53,32 +59,46 @@ class Passwords(Protocol):
     """Who may log in."""
 
     async def verify(self, address: str, password: str, peer_address: str = "") -> str | None:
-        """The account that this address and password open, or None. Takes the same time for unknown addresses.
+        """The account that this address and password open, or None. Takes the same time for unknown
+        addresses.
 
         `peer_address` is throttled when it guesses: then None comes late, whatever the password.
         """
 
 
 class Drain:
-    """Whether the process is about to end. Sessions look between commands and say their protocol's farewell."""
+    """Whether the process is about to end.
+
+    Between commands, and only there, a session reads by `drain.read`; None means: say your protocol's
+    farewell (SMTP's 421, IMAP's BYE) and return. Inside a letter or a literal it reads by `connection.read`.
+    """
 
     def __init__(self) -> None:
-        self._callbacks: set[Callable[[], None]] = set()
+        self._waits: set[asyncio.Timeout] = set()
         self.started = False
 
     def start(self) -> None:
-        """Tells every session, once."""
+        """Wakes every session that waits for a command."""
         self.started = True
-        for callback in tuple(self._callbacks):
-            callback()
+        for wait in tuple(self._waits):
+            wait.reschedule(0)
 
-    def on_start(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Calls back in the loop when draining starts (at once if it has); the answer takes the wish back."""
+    async def read(self, connection: Connection, timeout_s: float) -> bytes | None:
+        """As `Connection.read`, but None when the process is about to end; no byte is lost by that."""
         if self.started:
-            callback()
-            return lambda: None
-        self._callbacks.add(callback)
-        return lambda: self._callbacks.discard(callback)
+            return None
+        try:
+            async with asyncio.timeout(timeout_s) as wait:
+                self._waits.add(wait)
+                try:
+                    # The inner limit is never the one that ends the wait.
+                    return await connection.read(timeout_s + 60)
+                finally:
+                    self._waits.discard(wait)
+        except TimeoutError:
+            if self.started:
+                return None
+            raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +117,9 @@ class DaemonContext:
     policy: Policy
     """Whom we accept letters for, and as whom an account may send."""
     owner: str = "test"
-    """This process, as the owner of queue leases; never the same for two processes, not even after a restart."""
+    """This process, as the owner of queue leases; never the same for two processes, not even after a
+    restart.
+    """
     signing_keys: Mapping[str, tuple[SigningKey, ...]] = field(default_factory=dict)
     """DKIM keys by domain (A-labels)."""
     drain: Drain = field(default_factory=Drain)

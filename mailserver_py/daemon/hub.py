@@ -1,8 +1,8 @@
 """The hub: who in this process waits for changes of which account, and how they hear of them.
 
-What a commit of this process announces and what the bus brings from other processes comes in by `publish`; an IDLE
-session listens. A listener keeps one bit and a bounded set, never a queue: a change says "look again", and looking
-once answers any number of changes.
+What a commit of this process announces and what the bus brings from other processes comes in by `publish`; an
+IDLE session listens. A listener keeps one bit and a bounded set, never a queue: a change says "look again",
+and looking once answers any number of changes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ class Listener:
         return True
 
     def drain(self) -> Iterable[int]:
-        """Mailbox ids that changed since last time (0: the list of mailboxes, or unknown), and forgets them."""
+        """Mailbox ids that changed since last time (0: the list of mailboxes, or unknown), and forgets
+        them.
+        """
         changed, self._mailboxes = self._mailboxes, set()
         self._rang.clear()
         return changed

@@ -1,8 +1,8 @@
 """The log: one JSON line per event on standard output, which journald keeps.
 
-Every line has `at` (UTC, milliseconds), `event`, and, where a letter is concerned, `trace`. Values are bounded and free
-of control characters, whatever a peer sent, so that one event is one line and a terminal shows what was logged
-(promises S14). Secrets are never passed in: there is no filter that could forget one.
+Every line has `at` (UTC, milliseconds), `event`, and, where a letter is concerned, `trace`. Values are
+bounded and free of control characters, whatever a peer sent, so that one event is one line and a terminal
+shows what was logged (promises S14). Secrets are never passed in: there is no filter that could forget one.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""One byte pipe, as every server session and every client sees it; who is at the other end, and what protects it.
+"""One byte pipe, as every server session and every client sees it; who is at the other end, and what protects
+it.
 
-Sessions are written against `Connection` alone, so that the socket (`net.server`, `net.dial`) and the pretend network
-(`net.pretend`) are the same thing to them. Nothing here knows a protocol or opens a socket.
+Sessions are written against `Connection` alone, so that the socket (`net.server`, `net.dial`) and the pretend
+network (`net.pretend`) are the same thing to them. Nothing here knows a protocol or opens a socket.
 """
 
 from __future__ import annotations
@@ -39,21 +40,25 @@ class Connection(Protocol):
     tls: TlsInfo | None
 
     async def read(self, timeout_s: float) -> bytes:
-        """The next bytes, as many as have come (at most 64 KiB); b"" when the peer is gone, by end or by reset.
+        """The next bytes, as many as have come (at most 64 KiB); b"" when the peer is gone, by end or by
+        reset.
 
-        Raises TimeoutError. A session that waits for a whole command or letter passes what is left of a `Deadline`,
-        so that single bytes never prolong the wait.
+        Raises TimeoutError. A session that waits for a whole command or letter passes what is left of a
+        `Deadline`, so that single bytes never prolong the wait.
         """
 
     async def write(self, data: bytes) -> None:
-        """Sends; returns once the system or a small buffer took the bytes. Raises ConnectionError, also when the peer
-        does not read within the write deadline."""
+        """Sends; returns once the system or a small buffer took the bytes. Raises ConnectionError, also when
+        the peer does not read within the write deadline.
+        """
 
     async def start_tls(self) -> None:
-        """Becomes TLS, after the plaintext go-ahead was written; the server end or the client end by who accepted.
+        """Becomes TLS, after the plaintext go-ahead was written; the server end or the client end by who
+        accepted.
 
-        Raises ConnectionError when bytes in the clear are still buffered (command injection, RFC 3207 §4.2's reason:
-        nothing said before TLS may count after it), when there is no certificate, or when the handshake fails.
+        Raises ConnectionError when bytes in the clear are still buffered (command injection, RFC 3207 §4.2's
+        reason: nothing said before TLS may count after it), when there is no certificate, or when the
+        handshake fails.
         """
 
     async def close(self) -> None:
@@ -61,7 +66,9 @@ class Connection(Protocol):
 
 
 Handler = Callable[[Connection], Awaitable[None]]
-"""Serves one connection from greeting to end. May raise ConnectionError and TimeoutError freely; the skin closes."""
+"""Serves one connection from greeting to end. May raise ConnectionError and TimeoutError freely; the skin
+closes.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +80,9 @@ class Limits:
     connections_per_address: int
     """Of one IPv4 address or one IPv6 /64: a /64 is what one customer gets (RFC 6177 §2)."""
     refusal: bytes = b""
-    """Said, in the protocol's words, to a connection past a limit before it is closed; not on implicit TLS."""
+    """Said, in the protocol's words, to a connection past a limit before it is closed; not on implicit
+    TLS.
+    """
     handshake_s: float = 30.0
     """For a whole TLS handshake; clients on poor mobile links need a few seconds."""
     write_s: float = 60.0
@@ -83,8 +92,8 @@ class Limits:
 class Deadline:
     """A total time for one command or one letter, not prolonged by single bytes.
 
-    With `rate_bytes_per_s` each byte that counted earns its share of time, so that a large letter may take longer,
-    but a client that trickles may not.
+    With `rate_bytes_per_s` each byte that counted earns its share of time, so that a large letter may take
+    longer, but a client that trickles may not.
     """
 
     __slots__ = ("_end", "_rate_bytes_per_s")

@@ -1,7 +1,7 @@
 """A pretend network: two connected ends in memory, for the tests of sessions and clients.
 
-`server, client = pretend_pair()`; both ends are `Connection`s. Bytes arrive as they were written, one `write` one
-`read`, so a test decides where the splits are.
+`server, client = pretend_pair()`; both ends are `Connection`s. Bytes arrive as they were written, one `write`
+one `read`, so a test decides where the splits are.
 """
 
 from __future__ import annotations

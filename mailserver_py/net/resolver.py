@@ -1,7 +1,7 @@
 """Names to records: a stub resolver over dnspython, and the values that every asker sees.
 
-We do not validate DNSSEC in-process (promises S25: bombs like KeyTrap, CVE-2023-50387, would burn our CPU); the AD bit
-counts only when it comes from a resolver on this very machine, over loopback.
+We do not validate DNSSEC in-process (promises S25: bombs like KeyTrap, CVE-2023-50387, would burn our CPU);
+the AD bit counts only when it comes from a resolver on this very machine, over loopback.
 """
 
 from __future__ import annotations
