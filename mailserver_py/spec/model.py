@@ -1,18 +1,21 @@
 """The spec's models: what an operator can write, each field with its default and the reason for it.
 
-A model says what a field means and what values it can have; rules between fields are in `spec.rules`, file, line and
-cure of an error in `spec.load`. Instances are frozen. Nothing secret is ever in here: secrets stand beside the spec,
-encrypted (`spec.keys`).
+A model says what a field means and what values it can have; rules between fields are in `spec.rules`, file,
+line and cure of an error in `spec.load`. Instances are frozen. Nothing secret is ever in here: secrets stand
+beside the spec, encrypted (`spec.keys`).
 """
 
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Address
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from .types import DomainName, Duration, MailAddress, Size
+
+Epoch = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
+"""`dkim_epoch: 2` is a number to YAML and a name to us."""
 
 
 class Model(BaseModel):
@@ -20,10 +23,17 @@ class Model(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_means_defaults(cls, value: object) -> object:
+        """`alice@example.org:` with nothing behind it is YAML's null, and means `{}`."""
+        return {} if value is None else value
+
 
 class Dmarc(Model):
     policy: Literal["none", "quarantine", "reject"] = "reject"
-    """What receivers do with mail that pretends to be from the domain. `reject`: every letter of ours is signed."""
+    """What receivers do with mail that pretends to be from the domain. `reject`: every letter of ours is
+    signed."""
     reports: MailAddress | None = None
     """Where aggregate reports go; default: `postmaster@` the domain."""
 
@@ -34,34 +44,39 @@ class Domain(Model):
     catch_all: MailAddress | None = None
     """Local address that gets mail for unknown recipients; default: such mail is refused."""
     dmarc: Dmarc = Dmarc()
-    dkim_epoch: str = Field("1", pattern=r"^[a-z0-9]{1,16}$")
+    dkim_epoch: Epoch = Field(default="1", pattern=r"^[a-z0-9]{1,16}$")
     """Names the pair of DKIM selectors (`r<epoch>`, `e<epoch>`); a new one starts a key roll-over."""
 
 
 class Ssh(Model):
     address: str | None = None
     """Where SSH answers; default: the host's IPv4, else IPv6 address."""
-    port: int = Field(22, ge=1, le=65535)
+    port: int = Field(default=22, ge=1, le=65535)
     user: str = "root"
     """Logs in, and becomes root by sudo when it is not root."""
     key: str | None = None
     """Private key file, relative to the site's folder; default: the agent's keys and ~/.ssh."""
     host_key: str | None = None
-    """The host's public key (`ssh-ed25519 AAAA…`); default: trusted at first sight, then pinned in the site's folder."""
+    """The host's public key (`ssh-ed25519 AAAA…`); default: trusted at first sight, then pinned in the site's
+    folder."""
 
 
 class Host(Model):
-    """One machine, named by its public host name, which is also its MX name, HELO name and certificate name."""
+    """One machine, named by its public host name, which is also its MX name, HELO name and certificate
+    name."""
 
     ipv4: IPv4Address | None = None
     """The public IPv4 address."""
     ipv6: IPv6Address | None = None
     """The public IPv6 address."""
+    network: Literal["public", "private"] = "public"
+    """`private` says that the addresses are meant to be private ones: a lab, a rehearsal, an intranet. On
+    `public` a private, loopback or documentation address is an error."""
     roles: tuple[Literal["mail"], ...] = ("mail",)
     ssh: Ssh = Ssh()
-    os_user: str = Field("mailserver", pattern=r"^[a-z_][a-z0-9_-]{0,30}$")
+    os_user: str = Field(default="mailserver", pattern=r"^[a-z_][a-z0-9_-]{0,30}$")
     """The unprivileged system user that the server runs as."""
-    workers: int = Field(0, ge=0, le=64)
+    workers: int = Field(default=0, ge=0, le=64)
     """Worker processes; 0: one per core."""
 
 
@@ -92,7 +107,8 @@ class Acme(Model):
     contact: MailAddress | None = None
     """Who is warned before a certificate runs out; default: `postmaster@` the first domain."""
     ca_file: str | None = None
-    """Certificates that vouch for the directory itself, on the host; default: the system's. For private authorities."""
+    """Certificates that vouch for the directory itself, on the host; default: the system's. For private
+    authorities."""
     agree_to_terms: bool = True
 
 
@@ -127,11 +143,11 @@ class Limits(Model):
     """Largest letter, 25 MiB: what the large providers accept."""
     account_quota: Size = Size(5_368_709_120)
     """Space of an account that names none, 5 GiB."""
-    recipients: int = Field(100, ge=100, le=10_000)
+    recipients: int = Field(default=100, ge=100, le=10_000)
     """Recipients of one letter; RFC 5321 §4.5.3.1.8 asks for at least 100."""
-    connections: int = Field(10_000, ge=10, le=100_000)
+    connections: int = Field(default=10_000, ge=10, le=100_000)
     """Open connections per worker."""
-    connections_per_address: int = Field(50, ge=5, le=10_000)
+    connections_per_address: int = Field(default=50, ge=5, le=10_000)
     """Open connections of one client address per worker."""
 
 
@@ -184,12 +200,14 @@ class Verification(Model):
     every: Duration | None = Duration(3_600)
     """How often the host checks itself; `null`: never."""
     account: MailAddress | None = None
-    """An account of its own for test letters, out of the users' sight; default: `mailserver-verify@` the first domain."""
+    """An account of its own for test letters, out of the users' sight; default: `mailserver-verify@` the
+    first domain."""
     skip: tuple[str, ...] = ()
     """Checks not to run, by name."""
     stranger: Stranger | None = None
     ca_file: str | None = None
-    """Certificates that vouch for ours, relative to the site's folder; default: the system's. For private authorities."""
+    """Certificates that vouch for ours, relative to the site's folder; default: the system's. For private
+    authorities."""
 
 
 class Secrets(Model):
@@ -206,7 +224,7 @@ class MailSpec(Model):
     hosts: dict[DomainName, Host] = Field(min_length=1)
     accounts: dict[MailAddress, Account] = Field(min_length=1)
     groups: dict[MailAddress, Group] = {}
-    subaddress_separator: str = Field("+", pattern=r"^[+\-=._]?$")
+    subaddress_separator: str = Field(default="+", pattern=r"^[+\-=._]?$")
     """`alice+shop@` reaches `alice@`; empty: no subaddresses (RFC 5233)."""
     postmaster: MailAddress | None = None
     """Who reads postmaster@ and abuse@ of every domain (RFC 2142); default: the first account."""
