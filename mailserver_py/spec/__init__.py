@@ -6,6 +6,6 @@ Invariants:
 - No secret is in the spec; secrets stand beside it, encrypted, one file each.
 - What a host gets (`settings`) depends on the spec and the public keys alone: no clock, no network.
 
-To add a wish: a field with its default and docstring in `model`, a rule in `rules` if it can contradict another
-field, and a test for both. To add a door: a row in `listeners` and a field of `model.Listeners`.
+To add a wish: a field with its default and docstring in `model`, a rule in `rules` if it can contradict
+another field, and a test for both. To add a door: a row in `listeners` and a field of `model.Listeners`.
 """
