@@ -39,9 +39,14 @@ class Connection(Protocol):
     local: Peer
     tls: TlsInfo | None
 
+    @property
+    def can_start_tls(self) -> bool:
+        """Whether `start_tls` would work: in the clear still, and there is a certificate. Offer STARTTLS only
+        then.
+        """
+
     async def read(self, timeout_s: float) -> bytes:
-        """The next bytes, as many as have come (at most 64 KiB); b"" when the peer is gone, by end or by
-        reset.
+        """The next bytes, as many as have come (bounded); b"" when the peer is gone, by end or by reset.
 
         Raises TimeoutError. A session that waits for a whole command or letter passes what is left of a
         `Deadline`, so that single bytes never prolong the wait.
@@ -72,21 +77,15 @@ closes.
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What one listener of one process lets in."""
+class Waits:
+    """How long a connection may take for what no session sees. Totals, not prolonged by single bytes."""
 
-    connections: int
-    """In all."""
-    connections_per_address: int
-    """Of one IPv4 address or one IPv6 /64: a /64 is what one customer gets (RFC 6177 §2)."""
-    refusal: bytes = b""
-    """Said, in the protocol's words, to a connection past a limit before it is closed; not on implicit
-    TLS.
-    """
     handshake_s: float = 30.0
     """For a whole TLS handshake; clients on poor mobile links need a few seconds."""
     write_s: float = 60.0
-    """How long a peer may leave a full send buffer unread."""
+    """For a full send buffer (64 KiB) to empty: about 1 kB/s, slower than any link that mail is read over."""
+    close_s: float = 5.0
+    """For what is buffered to leave at the end."""
 
 
 class Deadline:

@@ -23,6 +23,7 @@ class PretendConnection:
         self.peer = peer
         self.tls = tls
         self.other: PretendConnection = self
+        self.can_start_tls = tls is None
         self.closed = False
         self._chunks: deque[bytes] = deque()
         self._ended = False
@@ -54,10 +55,12 @@ class PretendConnection:
             self.other._put(bytes(data))
 
     async def start_tls(self) -> None:
-        """Both ends are TLS from now on, unless clear bytes wait."""
+        """Both ends are TLS from now on, unless clear bytes wait. The second end to ask finds it done."""
         if self._chunks:
             raise ConnectionAbortedError("bytes in the clear were sent before TLS")
-        self.tls = self.other.tls = PRETEND_TLS
+        if self.tls is None:
+            self.tls = self.other.tls = PRETEND_TLS
+            self.can_start_tls = self.other.can_start_tls = False
 
     async def close(self) -> None:
         """The other end reads to the end."""

@@ -1,0 +1,123 @@
+"""TLS for servers and clients: which versions, which certificate, and how a new certificate is taken up.
+
+One `ssl.SSLContext` per service: a context is what OpenSSL resumes sessions within, so a session begun at one
+service can never be resumed at another (promises S07). Tickets are off: they would outlive a certificate and
+bring little.
+"""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+CHAIN_FILE = "fullchain.pem"
+KEY_FILE = "key.pem"
+
+TLS12_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+"""Forward secret and authenticated (RFC 9325 §4.2); TLS 1.3 suites need no list."""
+
+
+class TlsContexts:
+    """The certificate in `folder` (which may be a symlink that is flipped), as one context per service."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._contexts: dict[tuple[bytes, ...], ssl.SSLContext] = {}
+        self._seen: tuple[object, ...] | None = None
+        self._loaded: tuple[bytes, bytes] | None = None
+        self.reload()
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is a certificate."""
+        return self._loaded is not None
+
+    def context(self, alpn: tuple[bytes, ...]) -> ssl.SSLContext | None:
+        """The current context of the service that speaks these protocols; None without a certificate."""
+        if self._loaded is None:
+            return None
+        context = self._contexts.get(alpn)
+        if context is None:
+            context = self._contexts[alpn] = self._build(alpn)
+        return context
+
+    def reload(self) -> bool:
+        """Takes up what is in the folder if it changed and is whole; True when it did.
+
+        Raises ValueError, and keeps the old certificate, when the new one cannot be used.
+        """
+        seen = self._look()
+        if seen is None or seen == self._seen:
+            return False
+        try:
+            self._build(())
+            loaded = (
+                (self._folder / CHAIN_FILE).read_bytes(),
+                (self._folder / KEY_FILE).read_bytes(),
+            )
+        except (OSError, ssl.SSLError) as error:
+            # Not remembered as seen: a chain written just before its key is whole at the next look.
+            raise ValueError(f"{self._folder}: {error}") from error
+        self._seen = seen
+        if loaded == self._loaded:
+            return False
+        self._loaded = loaded
+        self._contexts = {}
+        return True
+
+    def _look(self) -> tuple[object, ...] | None:
+        try:
+            folder = self._folder.resolve()
+            chain, key = (folder / CHAIN_FILE).stat(), (folder / KEY_FILE).stat()
+        except OSError:
+            return None
+        return (str(folder), chain.st_ino, chain.st_mtime_ns, key.st_ino, key.st_mtime_ns)
+
+    def _build(self, alpn: tuple[bytes, ...]) -> ssl.SSLContext:
+        folder = self._folder.resolve()
+        context = server_context()
+        context.load_cert_chain(folder / CHAIN_FILE, folder / KEY_FILE)
+        if alpn:
+            context.set_alpn_protocols([name.decode() for name in alpn])
+        return context
+
+
+def server_context() -> ssl.SSLContext:
+    """TLS 1.2 or later (RFC 9325 §3.1.1), our order of ciphers, no tickets, no renegotiation, no
+    compression.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(TLS12_CIPHERS)
+    context.options |= (
+        ssl.OP_NO_COMPRESSION
+        | ssl.OP_NO_RENEGOTIATION
+        | ssl.OP_NO_TICKET
+        | ssl.OP_CIPHER_SERVER_PREFERENCE
+        | ssl.OP_SINGLE_ECDH_USE
+    )
+    context.num_tickets = 0
+    return context
+
+
+def opportunistic_context() -> ssl.SSLContext:
+    """For mail to the world: encrypts against anybody who listens, proves nothing (RFC 7435, RFC 3207 §4.1).
+
+    Without MTA-STS or DANE a certificate cannot be asked for: most MX hosts would fail the check, and a
+    refusal would only make the sender fall back to clear text.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    return context
+
+
+def verified_context(ca_file: str = "") -> ssl.SSLContext:
+    """For logins at another server: certificate and name are checked, against `ca_file` or the system's
+    store.
+    """
+    context = ssl.create_default_context(cafile=ca_file or None)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
