@@ -163,7 +163,7 @@ def test_foreign_alpn_is_refused(
             if accepted:
                 await (await opening).close()
                 return
-            with pytest.raises(ConnectionError, match="(?i)no.application.protocol"):
+            with pytest.raises(ConnectionError, match=r"(?i)no.application.protocol"):
                 await opening
             assert refused
 
