@@ -1,7 +1,7 @@
-"""The doors a mail host can have: one row each, with the standard port and what is spoken there (RFC 8314, RFC 6335).
+"""The doors a mail host can have: one row each, with its standard port and what is spoken there (RFC 8314).
 
-Provisioning opens sockets and the firewall from this table, the SRV records name it, the daemon serves it, and
-verification knocks on it.
+Provisioning opens sockets and the firewall from this table, the SRV records name it, the daemon serves it,
+and verification knocks on it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Listener:
     login: bool
     """Whether our users log in here; only `smtp` on 25 is for the world."""
     srv: str = ""
-    """The SRV service label (RFC 6186, RFC 8314 §5.1), without the underscore; empty: clients are not led here."""
+    """The SRV label (RFC 6186, RFC 8314 §5.1), without the underscore; empty: clients are not led here."""
 
 
 LISTENERS = (

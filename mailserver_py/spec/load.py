@@ -42,6 +42,16 @@ class Site:
         """The spec itself."""
         return self.folder / SPEC_FILE
 
+    @property
+    def secrets_folder(self) -> Path:
+        """The encrypted files, one secret each."""
+        return self.folder / self.spec.secrets.folder / "secrets"
+
+    @property
+    def public_folder(self) -> Path:
+        """What the keys show to the world, in clear."""
+        return self.folder / self.spec.secrets.folder / "public"
+
 
 def load_site(path_or_name: str | Path) -> Site:
     """The site with a name under `inventories/`, or at a path. Raises OperatorError with all reasons."""

@@ -212,9 +212,12 @@ class Verification(Model):
 
 class Secrets(Model):
     recipients: tuple[str, ...] = ()
-    """Who can read the secrets: age recipients (`age1…`) or `ssh-ed25519 …` keys of the operators."""
+    """Who can read the secrets: age recipients (`age1…`) or `ssh-ed25519 …` keys of the operators; default:
+    the operator who made them."""
     recovery: str | None = None
     """One more recipient, whose identity is kept offline."""
+    folder: str = "."
+    """Where `secrets/` and `public/` stand, relative to the site's folder."""
 
 
 class MailSpec(Model):
