@@ -13,8 +13,11 @@ from dataclasses import dataclass
 from functools import partial
 
 import argon2
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1
+from cryptography.hazmat.primitives.asymmetric.ec import generate_private_key as generate_ec_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from ...senderauth.dkim import serialize_private_key
 from ..address_plan import verification_account
@@ -34,6 +37,7 @@ TSIG_BYTES = {"hmac-sha256": 32, "hmac-sha384": 48, "hmac-sha512": 64}
 
 ACCOUNT_PREFIX = "password."
 DKIM_PREFIX = "dkim."
+TLS_PREFIX = "tls-key."
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,10 @@ def needed_secrets(spec: MailSpec) -> Iterator[Needed]:
         yield Needed("acme-account", "the account at the certificate authority", make_rsa)
     if spec.tls.source == "files":
         yield Needed("tls-key", "the key of your certificate", None)
+    else:
+        # Born here and kept through renewals, so that the DNS can name it before a host has it.
+        for host in spec.hosts:
+            yield Needed(tls_key_secret(host), f"the TLS key of {host}", make_ec)
     for address in dict.fromkeys((*spec.accounts, verification_account(spec))):
         yield Needed(password_secret(address), "initial password", make_password_secret)
     if spec.verification.stranger is not None:
@@ -77,6 +85,17 @@ def dkim_secret(selector: str, domain: str) -> str:
 def password_secret(address: str) -> str:
     """The secret's name for one account's password."""
     return f"{ACCOUNT_PREFIX}{address}"
+
+
+def tls_key_secret(host: str) -> str:
+    """The secret's name for the TLS key of one host, unless the site brings its own certificate."""
+    return f"{TLS_PREFIX}{host}"
+
+
+def make_ec() -> bytes:
+    """A new P-256 key as PEM: small, quick, and taken by every client since TLS 1.2."""
+    key = generate_ec_key(SECP256R1())
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def make_rsa() -> bytes:
