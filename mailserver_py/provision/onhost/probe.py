@@ -1,0 +1,177 @@
+"""Prints all that provisioning wants to know of a host, as one JSON object. Changes nothing.
+
+`argv[1]` is JSON: `trees` (folders and files to list, with content digests below /etc), `packages` (names to look
+up), `ports` (whose listeners to name), `tls` (folder of the host's certificate).
+"""
+
+import glob
+import grp
+import hashlib
+import json
+import os
+import platform
+import pwd
+import stat
+import subprocess
+import sys
+import time
+
+SYSTEMCTL = "Id,LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,MainPID,ConditionResult,Listen"
+KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "link"}
+
+
+def read(path):
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
+
+
+def run(*argv):
+    try:
+        return subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+
+
+def entry(path):
+    status = os.lstat(path)
+    found = {
+        "kind": KINDS.get(stat.S_IFMT(status.st_mode), "other"),
+        "mode": stat.S_IMODE(status.st_mode),
+        "uid": status.st_uid,
+        "gid": status.st_gid,
+        "at": status.st_mtime,
+    }
+    if found["kind"] == "file":
+        found["digest"] = hashlib.sha256(read(path)).hexdigest()
+    elif found["kind"] == "link":
+        found["target"] = os.readlink(path)
+    return found
+
+
+def entries(trees):
+    """Every path that matches, with what lies in folders two levels down; our own folders are small."""
+    found = {}
+    for pattern in trees:
+        for path in glob.glob(pattern):
+            try:
+                found[path] = entry(path)
+            except OSError:
+                continue
+    return found
+
+
+def packages(names):
+    lines = run("dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", *names).splitlines()
+    return [line.split()[0] for line in lines if line.endswith(" installed")]
+
+
+def units():
+    """Our units, loaded or only on the disk, and what the running ones were started with."""
+    text = run("systemctl", "list-units", "--all", "--plain", "--no-legend", "mailserver-*")
+    names = {line.split()[0] for line in text.splitlines() if line.split()}
+    for path in glob.glob("/etc/systemd/system/mailserver-*.*"):
+        if "@." not in path and os.path.isfile(path):
+            names.add(os.path.basename(path))
+    for path in glob.glob("/etc/systemd/system/*.wants/mailserver-*"):
+        names.add(os.path.basename(path))
+    found = {}
+    if names:
+        for block in run("systemctl", "show", "-p", SYSTEMCTL, *sorted(names)).split("\n\n"):
+            rows = dict(line.split("=", 1) for line in block.strip().splitlines() if "=" in line)
+            for word in read("/proc/%s/environ" % rows.get("MainPID", "0")).split(b"\0"):
+                if word.startswith(b"MAILSERVER_STAMP="):
+                    rows["Stamp"] = word.split(b"=", 1)[1].decode()
+            found[rows.get("Id", "")] = rows
+    return found
+
+
+def listeners(ports):
+    """Who listens on the ports: process, pid, and its control group (which names the unit)."""
+    inodes = {}
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for line in read(table).decode().splitlines()[1:]:
+            words = line.split()
+            port = int(words[1].rsplit(":", 1)[1], 16)
+            if words[3] == "0A" and port in ports:
+                inodes["socket:[%s]" % words[9]] = port
+    found = []
+    for pid in [name for name in os.listdir("/proc") if name.isdigit()] if inodes else []:
+        try:
+            held = {os.readlink(link) for link in glob.glob("/proc/%s/fd/*" % pid)}
+        except OSError:
+            continue
+        for inode in held & set(inodes):
+            name = read("/proc/%s/comm" % pid).decode().strip()
+            group = read("/proc/%s/cgroup" % pid).decode().strip().rsplit("/", 1)[-1]
+            found.append({"port": inodes[inode], "pid": int(pid), "process": name, "unit": group})
+    return found
+
+
+def ssh_port():
+    """The port of this machine that the operator's connection came in on; sudo hides it, the parents tell."""
+    pid = os.getpid()
+    for _ in range(12):
+        for word in read("/proc/%d/environ" % pid).split(b"\0"):
+            if word.startswith(b"SSH_CONNECTION="):
+                return int(word.split()[-1])
+        try:
+            pid = int(read("/proc/%d/stat" % pid).decode().rsplit(")", 1)[1].split()[1])
+        except (IndexError, ValueError):
+            break
+        if pid <= 1:
+            break
+    return 0
+
+
+def free_bytes(path):
+    while not os.path.isdir(path):
+        path = os.path.dirname(path)
+    status = os.statvfs(path)
+    return status.f_bavail * status.f_frsize
+
+
+def certificate(folder):
+    try:
+        about = json.loads(read(os.path.join(folder, "current", "about.json")) or b"{}")
+    except ValueError:
+        about = {}
+    return about if isinstance(about, dict) else {}
+
+
+def main():
+    asked = json.loads(sys.argv[1])
+    release = dict(
+        line.split("=", 1) for line in read("/etc/os-release").decode().splitlines() if "=" in line
+    )
+    table = run("nft", "list", "table", "inet", "mailserver")
+    print(
+        json.dumps(
+            {
+                "uid": os.geteuid(),
+                "os_id": release.get("ID", "").strip('"'),
+                "os_version": release.get("VERSION_ID", "").strip('"'),
+                "systemd": os.path.isdir("/run/systemd/system"),
+                "python": list(sys.version_info[:2]),
+                "machine": platform.machine(),
+                "glibc": platform.libc_ver()[1],
+                "cpu_count": os.cpu_count() or 1,
+                "now_s": time.time(),
+                "ssh_port": ssh_port(),
+                "free_bytes": {path: free_bytes(path) for path in ("/opt", "/var/lib", "/etc")},
+                "entries": entries(asked["trees"]),
+                "users": {u.pw_name: [u.pw_uid, u.pw_gid, u.pw_dir, u.pw_shell] for u in pwd.getpwall()},
+                "groups": {g.gr_name: g.gr_gid for g in grp.getgrall()},
+                "packages": packages(asked["packages"]),
+                "units": units(),
+                "listeners": listeners(set(asked["ports"])),
+                "firewall": [line.strip() for line in table.splitlines() if "comment" in line][:1],
+                "certificate": certificate(asked["tls"]),
+            }
+        )
+    )
+
+
+main()
