@@ -1,7 +1,7 @@
 """DKIM: RFC 6376, with RFC 8301 (no SHA-1, keys of 1024 bits and more) and RFC 8463 (Ed25519).
 
-`keys` knows keys, selectors and the record's text; `canonical` the two canonical forms; `sign` and `verify`
-the rest.
+`keys` knows keys, selectors and the record's text, `key_record` reads it back; `canonical` has the two
+canonical forms; `signature` reads the field; `sign` and `verify` do what they say.
 
 Invariants:
 - A key never signs a domain other than its own.
@@ -22,12 +22,17 @@ from .keys import (
     serialize_private_key,
     serialize_public_key,
 )
+from .result import Result
+from .sign import sign
+from .verify import Verdict, verify
 
 __all__ = [
     "Algorithm",
     "PrivateKey",
     "PublicKey",
+    "Result",
     "SigningKey",
+    "Verdict",
     "algorithm_of",
     "dkim_record",
     "owner_name",
@@ -35,4 +40,6 @@ __all__ = [
     "parse_public_key",
     "serialize_private_key",
     "serialize_public_key",
+    "sign",
+    "verify",
 ]
