@@ -119,7 +119,8 @@ class Queue(Protocol):
     """The letters on their way. Accepted letters live here until each recipient is delivered or has failed."""
 
     async def accept(self, letter: NewLetter, owner: str = "", lease_s: int = 0) -> QueuedLetter:
-        """The promise: returns when letter and recipients are durable. `owner` takes the lease at once."""
+        """The promise: returns when letter and recipients are durable. `owner` leases the local recipients at once, to
+        deliver them; outside ones are due at once for whoever asks (`Changed("")` is announced)."""
 
     async def lease(self, owner: str, now_s: int, lease_s: int, limit_count: int) -> Sequence[QueuedLetter]:
         """Due letters with their due recipients, each handed to one owner until the lease ends."""
@@ -129,11 +130,16 @@ class Queue(Protocol):
 
     async def deliver_local(self, letter: QueuedLetter, now_s: int) -> Sequence[Outcome]:
         """Puts the letter into the mailboxes of its local recipients, exactly once each however often it is called,
-        and settles those that worked. OverQuota and the like come back as WAITING outcomes, unsettled."""
+        and settles those that worked. OverQuota and the like come back as WAITING outcomes, unsettled. Two recipients of
+        one letter that lead to one mailbox get one copy; a mailbox that is gone sends the letter to INBOX. Raises
+        LetterDamaged."""
 
-    async def settle(self, owner: str, letter_id: int, outcomes: Sequence[Outcome]) -> bool:
-        """Writes what became of an attempt; a letter with nothing WAITING leaves the queue and its file is released.
-        False, and nothing written, when the lease was lost to another owner."""
+    async def settle(
+        self, owner: str, letter_id: int, outcomes: Sequence[Outcome], bounces: Sequence[NewLetter] = ()
+    ) -> bool:
+        """Writes what became of an attempt and ends the lease; a letter with nothing WAITING leaves the queue and its file
+        is released. `bounces` enter the queue in the same commit, so that there is exactly one for each failure.
+        False, and nothing written, when the lease was lost to another owner or a recipient is not WAITING any more."""
 
     async def read(self, letter: QueuedLetter) -> bytes:
         """The whole letter. Raises LetterDamaged."""
@@ -149,6 +155,8 @@ class Store(Protocol):
     """A site's store."""
 
     queue: Queue
+    suspect: str
+    """Why this process may promise nothing more (a sync failed); empty while all is well. The cure is a new process."""
 
     def stage(self) -> Staging:
         """A fresh place for the bytes of one letter."""
@@ -161,6 +169,10 @@ class Store(Protocol):
 
     async def check(self, repair: bool = False) -> Sequence[str]:
         """Compares files and indexes; one line per finding, empty when all is well."""
+
+    async def maintain(self) -> int:
+        """Removes letters' files that nothing refers to any more; how many went. To be called every few minutes by one
+        process; harmless when several do."""
 
     async def close(self) -> None:
         """Ends the engine's threads after what was promised is written."""
