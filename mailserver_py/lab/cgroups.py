@@ -9,8 +9,9 @@ after a crash of ours: no pid is written down anywhere.
 from __future__ import annotations
 
 import os
+import shlex
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -35,18 +36,14 @@ def hierarchies() -> tuple[Path, ...]:
     return (*unified[:1], *named[:1])
 
 
-def join(group: str) -> Callable[[], None]:
-    """Make a group, and return what a new process calls to step into it."""
+def joining(group: str, argv: Sequence[str]) -> list[str]:
+    """Make a group, and return the command that steps into it and becomes `argv`."""
     gates = []
     for hierarchy in hierarchies():
         (hierarchy / group).mkdir(exist_ok=True)
-        gates.append(hierarchy / group / "cgroup.procs")
-
-    def step_in() -> None:
-        for gate in gates:
-            gate.write_text(str(os.getpid()))
-
-    return step_in
+        gates.append(str(hierarchy / group / "cgroup.procs"))
+    script = f'for gate in {shlex.join(gates)}; do echo $$ > "$gate"; done; exec "$@"'
+    return ["sh", "-ec", script, "sh", *argv]
 
 
 def members(group: str) -> Iterator[int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mailserver_py.errors import WorldError
@@ -68,9 +68,8 @@ def leave_running(
     *,
     log: Path,
     extra: Mapping[str, str] | None = None,
-    before: Callable[[], None] | None = None,
 ) -> int:
-    """Start a program that outlives us, its output in `log`; `before` runs in the child. Returns its pid."""
+    """Start a program that outlives us, its output in `log`. Returns its pid."""
     with log.open("ab") as output:
         child = subprocess.Popen(  # noqa: S603 as above
             argv,
@@ -79,7 +78,6 @@ def leave_running(
             stderr=output,
             env=environment(extra),
             start_new_session=True,
-            preexec_fn=before,  # noqa: PLW1509 only joins a cgroup; it takes no lock
         )
     return child.pid
 

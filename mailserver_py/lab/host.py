@@ -131,29 +131,24 @@ class Host:
         self.disk.create()
         self._furnish(authorized_keys, trust)
         network.plug(self.plan.name, self.plan.addresses, self.port)
-        # Written last: a host without it was never finished, and is made anew.
-        (self.folder / "host.json").write_text(self.plan.serialize())
 
-    def start(self, *, wait: bool = True) -> float:
+    def start(self) -> float:
         """Boot, and wait until SSH listens. Returns the seconds it took."""
         began = time.monotonic()
         self.disk.mount()
-        leave_running(
-            [
-                *("nsenter", f"--net={NAMESPACES / self.names.namespace}"),
-                *("systemd-nspawn", "--quiet", "--boot", "--directory", str(self.root)),
-                *("--register=no", "--keep-unit", "--machine", self.id, "--hostname", self._short_name),
-                f"--network-namespace-path={NAMESPACES / self.id}",
-                # Never all capabilities: a host could set this machine's clock.
-                *("--capability=CAP_NET_ADMIN", "--system-call-filter=@keyring bpf"),
-                *("--resolv-conf=off", "--link-journal=no", "--timezone=off", "--console=read-only"),
-            ],
-            log=self.console,
-            extra=NSPAWN_SETTINGS,
-            before=cgroups.join(self.id),
-        )
-        if wait:
-            self.wait_listening(22)
+        # Not before: a host that was never switched on may be half furnished, and is made anew.
+        (self.folder / "host.json").write_text(self.plan.serialize())
+        nspawn = [
+            *("nsenter", f"--net={NAMESPACES / self.names.namespace}"),
+            *("systemd-nspawn", "--quiet", "--boot", "--directory", str(self.root)),
+            *("--register=no", "--keep-unit", "--machine", self.id, "--hostname", self._short_name),
+            f"--network-namespace-path={NAMESPACES / self.id}",
+            # Never all capabilities: a host could set this machine's clock.
+            *("--capability=CAP_NET_ADMIN", "--system-call-filter=@keyring bpf"),
+            *("--resolv-conf=off", "--link-journal=no", "--timezone=off", "--console=read-only"),
+        ]
+        leave_running(cgroups.joining(self.id, nspawn), log=self.console, extra=NSPAWN_SETTINGS)
+        self.wait_listening(22)
         return time.monotonic() - began
 
     def kill(self) -> None:
@@ -209,6 +204,10 @@ class Host:
         """Run a program on the host, whatever comes of it."""
         return attempt(self.inside(argv), stdin=stdin, timeout_s=timeout_s)
 
+    def in_chroot(self, *argv: str) -> str:
+        """Run a program on the host's disk before the host boots."""
+        return run(["chroot", str(self.root), *argv])
+
     def write(self, path: str, text: str, *, mode: int = 0o644) -> None:
         """Write a file on the host's disk."""
         file = self.root / path.lstrip("/")
@@ -216,6 +215,16 @@ class Host:
         file.unlink(missing_ok=True)
         file.write_text(text)
         file.chmod(mode)
+
+    def believe(self, trust: str) -> None:
+        """Put certificates (PEM) into its bundle, as update-ca-certificates would, in place of earlier ones."""
+        # The machine's own too: the mirror it is set to may need them.
+        machine = Path("/etc/ssl/certs/ca-certificates.crt")
+        bundle = (machine.read_text() if machine.exists() else "") + trust
+        self.write("etc/ssl/certs/ca-certificates.crt", bundle)
+        for number, pem in enumerate(trust.split("-----END CERTIFICATE-----\n")[:-1], start=1):
+            whole = f"{pem}-----END CERTIFICATE-----\n"
+            self.write(f"usr/local/share/ca-certificates/lab-{number}.crt", whole)
 
     def listens(self, port: int) -> bool:
         """Whether something on the host listens on a TCP port, by the kernel's own table."""
@@ -258,14 +267,7 @@ class Host:
         self.write("etc/resolv.conf", f"nameserver {RESOLVER}\noptions edns0 trust-ad\n")
         (self.root / "root/.ssh").mkdir(mode=0o700, exist_ok=True)
         self.write("root/.ssh/authorized_keys", authorized_keys, mode=0o600)
-        # What update-ca-certificates would make of the machine's bundle (its mirror may need it) and the lab's CAs.
-        bundle = Path("/etc/ssl/certs/ca-certificates.crt")
-        self.write(
-            "etc/ssl/certs/ca-certificates.crt", (bundle.read_text() if bundle.exists() else "") + trust
-        )
-        for number, pem in enumerate(trust.split("-----END CERTIFICATE-----\n")[:-1], start=1):
-            whole = f"{pem}-----END CERTIFICATE-----\n"
-            self.write(f"usr/local/share/ca-certificates/lab-{number}.crt", whole)
+        self.believe(trust)
         for file in host_key(name):
             target = self.root / "etc/ssh" / file.name
             shutil.copyfile(file, target)

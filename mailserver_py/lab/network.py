@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -27,12 +27,11 @@ from .names import CLIENTS, GATEWAY, NAMESPACES, NETWORK4, NETWORK6, Names, ipv6
 
 BRIDGE = "lab0"
 UPLINK = "wan"
-# A host takes 7 inotify instances; Linux's default of 128 ends at 18 hosts.
-INOTIFY_INSTANCES = 1024
 
 RULES = """
 table inet lab {{
   set registries {{ type ipv4_addr; {elements} }}
+  set indexes {{ type ipv4_addr; {indexes} }}
   counter leaked {{ }}
   chain allowed {{
     ip daddr @registries tcp dport {{ 80, 443 }} accept
@@ -47,6 +46,7 @@ table inet lab {{
   chain output {{
     type filter hook output priority 0; policy accept;
     ct state established,related accept
+    oifname "{uplink}" ip daddr @indexes tcp dport 443 accept
     oifname "{uplink}" jump allowed
   }}
   chain postrouting {{
@@ -99,26 +99,45 @@ class Registry:
 
     name: str
     addresses: tuple[str, ...]
+    for_hosts: bool = True
+    """False: only the operator's programs, which run in the lab's network, may reach it."""
 
 
 def lookup_registries() -> tuple[Registry, ...]:
-    """Where this machine's own apt goes: its sources, and its proxy where it has one."""
+    """Where this machine's own package clients go; the hosts' apt to the same as ours, pip only from outside them.
+
+    Releases are made at the operator's, so a host never needs a Python index.
+    """
+    found = [*_resolve(_apt_names(), for_hosts=True), *_resolve(_pip_names(), for_hosts=False)]
+    if not any(registry.for_hosts for registry in found):
+        raise WorldError("this machine cannot resolve the names of its own package registries")
+    return tuple(found)
+
+
+def _apt_names() -> set[str]:
     names = {urlsplit(mirror()).hostname or ""}
     listed = attempt(["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]).stdout
     names |= {urlsplit(uri).hostname or "" for uri in listed.split() if "debian" in uri}
     proxies = attempt(["apt-config", "dump", "Acquire::http::Proxy", "Acquire::https::Proxy"]).stdout
     names |= {urlsplit(uri).hostname or "" for uri in re.findall(r'"(https?://[^"]+)"', proxies)}
-    names |= set(os.environ.get("MAILSERVER_LAB_REGISTRIES", "").split())
-    found = []
+    return names
+
+
+def _pip_names() -> set[str]:
+    """The index that pip is set to, else the one that it has built in, with the place of its files."""
+    told = attempt([sys.executable, "-m", "pip", "config", "list"]).stdout
+    told += "".join(f"{name}={value}\n" for name, value in os.environ.items() if name.startswith("PIP_"))
+    names = {urlsplit(uri).hostname or "" for uri in re.findall(r"https?://[^\s'\"]+", told)}
+    builtin = "from pip._internal.models.index import PyPI as p; print(p.url, '//' + p.file_storage_domain)"
+    names |= {urlsplit(uri).hostname or "" for uri in attempt([sys.executable, "-c", builtin]).stdout.split()}
+    return names
+
+
+def _resolve(names: set[str], *, for_hosts: bool) -> Iterator[Registry]:
     for name in sorted(names - {""}):
         answer = attempt(["getent", "ahostsv4", name], timeout_s=20)
         if addresses := tuple(sorted({line.split()[0] for line in answer.stdout.splitlines()})):
-            found.append(Registry(name, addresses))
-    if not found:
-        raise WorldError(
-            f"this machine cannot resolve its own package registries: {', '.join(sorted(names))}"
-        )
-    return tuple(found)
+            yield Registry(name, addresses, for_hosts)
 
 
 @dataclass(frozen=True)
@@ -127,9 +146,9 @@ class Network:
 
     names: Names
 
-    @cached_property
-    def _at(self) -> list[str]:
-        return ["ip", "-n", self.names.namespace]
+    def at(self, *words: str) -> list[str]:
+        """The `ip` command for the lab's namespace."""
+        return ["ip", "-n", self.names.namespace, *words]
 
     @property
     def stands(self) -> bool:
@@ -157,11 +176,11 @@ class Network:
             ["link", "set", BRIDGE, "up"],
         ]
         self._steps(steps)
-        elements = sorted({address for registry in registries for address in registry.addresses})
-        listed = f"elements = {{ {', '.join(elements)} }}"
-        rules = RULES.format(bridge=BRIDGE, uplink=UPLINK, elements=listed)
+        listed = _elements(registry for registry in registries if registry.for_hosts)
+        indexes = _elements(registry for registry in registries if not registry.for_hosts)
+        rules = RULES.format(bridge=BRIDGE, uplink=UPLINK, elements=listed, indexes=indexes)
         run(self.inside(["nft", "-f", "-"]), stdin=rules)
-        self._connect_uplink(listed)
+        self._connect_uplink(_elements(registries))
 
     def plug(self, host: str, addresses: Sequence[IPv4Address | IPv6Address], port: str) -> None:
         """Give a host its network namespace, its cable (`port` at the bridge's end) and its addresses.
@@ -187,7 +206,7 @@ class Network:
         run(["ip", "-n", namespace, "-batch", "-"], stdin=_batch(steps))
 
     def unplug(self, host: str, port: str) -> None:
-        attempt([*self._at, "link", "del", port])
+        attempt(self.at("link", "del", port))
         attempt(["ip", "netns", "del", self.names.host(host)])
 
     def leaked_count(self) -> int:
@@ -220,7 +239,12 @@ class Network:
         run(self.inside(["sh", "-c", 'echo "$2" > "/proc/sys/$1"', "sh", setting, value]))
 
     def _steps(self, steps: Sequence[Sequence[str]]) -> None:
-        run([*self._at, "-batch", "-"], stdin=_batch(steps))
+        run(self.at("-batch", "-"), stdin=_batch(steps))
+
+
+def _elements(registries: Iterable[Registry]) -> str:
+    addresses = sorted({address for registry in registries for address in registry.addresses})
+    return f"elements = {{ {', '.join(addresses)} }}" if addresses else ""
 
 
 def _batch(steps: Sequence[Sequence[str]]) -> str:

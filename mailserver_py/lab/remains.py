@@ -1,0 +1,178 @@
+"""What is left of a lab, asked of the kernel, and its removal: processes, mounts, namespaces, links, tables, groups.
+
+Works without the lab's own files, so that it mends a crash of ours too. Only processes that live in this lab's cgroups
+or network namespaces are ended, never by name, and never this process or those that started it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import cgroups
+from .commands import attempt, run
+from .names import CACHE, NAMESPACES, PREFIX, STATE, Names
+
+GRACE_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """What the kernel and the disk still have of a lab."""
+
+    processes: tuple[int, ...] = ()
+    mounts: tuple[Path, ...] = ()
+    namespaces: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    folders: tuple[Path, ...] = ()
+
+    def render(self) -> list[str]:
+        """One line per kind that is not empty."""
+        kinds = ("processes", "mounts", "namespaces", "links", "tables", "groups", "folders")
+        found = ((kind, getattr(self, kind)) for kind in kinds)
+        return [f"{kind}: {', '.join(map(str, things))}" for kind, things in found if things]
+
+
+def find(names: Names) -> Remains:
+    """Look for everything that a lab could have left."""
+    namespaces = tuple(sorted(p.name for p in _listed(NAMESPACES) if names.owns(p.name)))
+    groups = tuple(sorted(cgroups.of_lab(names)))
+    links = attempt(["ip", "-brief", "link", "show", "type", "veth"]).stdout.splitlines()
+    tables = attempt(["nft", "list", "tables", "ip"]).stdout.splitlines()
+    return Remains(
+        processes=_processes(namespaces, groups),
+        mounts=_mounts(names),
+        namespaces=namespaces,
+        links=tuple({line.split()[0].partition("@")[0] for line in links} & {names.namespace}),
+        tables=tuple({line.split()[-1] for line in tables} & {names.namespace}),
+        groups=groups,
+        folders=(names.state,) if names.state.exists() else (),
+    )
+
+
+def remove(names: Names) -> Remains:
+    """End and remove it all; returns what still stands (nothing, unless something is broken)."""
+    there = find(names)
+    settings = _kept_settings(names)
+    for group in there.groups:
+        cgroups.kill(group)
+    _end(_processes(there.namespaces, there.groups))
+    # Deepest first; lazily, for what a dying process still holds.
+    for mount in sorted(_mounts(names), key=lambda place: len(place.parts), reverse=True):
+        attempt(["umount", "--lazy", str(mount)])
+    for namespace in there.namespaces:
+        attempt(["ip", "netns", "del", namespace])
+    for link in there.links:
+        attempt(["ip", "link", "del", link])
+    for table in there.tables:
+        attempt(["nft", "delete", "table", "ip", table])
+    for group in there.groups:
+        cgroups.remove(group)
+    if not _mounts(names):  # never remove through a mount
+        shutil.rmtree(names.state, ignore_errors=True)
+        with suppress(OSError):
+            STATE.rmdir()
+    if not any(p.name.startswith(PREFIX) for p in _listed(NAMESPACES)):
+        for setting, value in settings.items():
+            Path("/proc/sys", setting).write_text(value)
+    return find(names)
+
+
+def remove_cache() -> None:
+    """Images and host keys too; `down --all`."""
+    for place in _mounted_below(CACHE):
+        run(["umount", "--lazy", str(place)])
+    shutil.rmtree(CACHE, ignore_errors=True)
+
+
+def set_machine(names: Names, setting: str, value: str) -> None:
+    """Change one of the machine's sysctls, and note the old value so that the last lab's `down` puts it back."""
+    place = Path("/proc/sys", setting)
+    old = place.read_text().strip()
+    if old == value:
+        return
+    kept = {setting: old, **_kept_settings(names)}
+    names.state.mkdir(parents=True, exist_ok=True)
+    _settings_file(names).write_text(json.dumps(kept))
+    place.write_text(value)
+
+
+def _settings_file(names: Names) -> Path:
+    return names.state / "machine.json"
+
+
+def _kept_settings(names: Names) -> dict[str, str]:
+    with suppress(OSError, ValueError):
+        kept = json.loads(_settings_file(names).read_text())
+        return {str(setting): str(value) for setting, value in kept.items()}
+    return {}
+
+
+def _listed(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _mounts(names: Names) -> tuple[Path, ...]:
+    return _mounted_below(names.state)
+
+
+def _mounted_below(folder: Path) -> tuple[Path, ...]:
+    places = []
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        # proc(5): the fifth column is the mount point, with octal escapes for space, tab, newline, backslash.
+        place = Path(re.sub(r"\\([0-7]{3})", lambda m: chr(int(m[1], 8)), line.split()[4]))
+        if folder == place or folder in place.parents:
+            places.append(place)
+    return tuple(places)
+
+
+def _processes(namespaces: tuple[str, ...], groups: tuple[str, ...]) -> tuple[int, ...]:
+    """Who lives in the lab's groups or network namespaces, but for us and our ancestors."""
+    wanted = set()
+    for namespace in namespaces:
+        with suppress(OSError):
+            wanted.add((NAMESPACES / namespace).stat().st_ino)
+    found = {pid for group in groups for pid in cgroups.members(group)}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):
+                if (entry / "ns/net").stat().st_ino in wanted:
+                    found.add(int(entry.name))
+    return tuple(sorted(found - _ancestry()))
+
+
+def _ancestry() -> set[int]:
+    line, pid = {os.getpid()}, os.getpid()
+    while pid > 1:
+        with suppress(OSError):
+            status = Path(f"/proc/{pid}/status").read_text()
+            pid = int(status.partition("PPid:")[2].split()[0])
+            line.add(pid)
+            continue
+        break
+    return line
+
+
+def _end(pids: tuple[int, ...]) -> None:
+    for pid in pids:
+        with suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + GRACE_S
+    while any(_lives(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def _lives(pid: int) -> bool:
+    with suppress(OSError):
+        # proc(5): the state follows the name in parentheses; Z is dead, waiting for its parent.
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
