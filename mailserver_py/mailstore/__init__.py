@@ -1,4 +1,6 @@
-"""Where does a letter lie? A port (`port.py`), the values that cross it, its contract (`tests/mailstore/contract.py`), its engines.
+"""Where does a letter lie? A port (`port.py`), the values that cross it, its contract, its engines.
+
+The contract is `tests/mailstore/contract.py`: one suite, run on every engine.
 
 Invariants:
 - what a method answered with is durable: files and directories synced, then the index committed with full sync;

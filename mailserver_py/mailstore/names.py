@@ -27,7 +27,7 @@ USUAL_MAILBOXES = (
     ("Sent", "\\Sent"),
     ("Trash", "\\Trash"),
 )
-"""What a new account has: the inbox and the special uses of RFC 6154 that clients otherwise invent, each its own way."""
+"""What a new account has: the inbox and the special uses of RFC 6154 that each client otherwise invents its own way."""
 
 
 def parse_mailbox_name(name: str) -> str:

@@ -83,7 +83,7 @@ class Account(Protocol):
     def letters(
         self, mailbox_id: int, uids: Sequence[int]
     ) -> AsyncIterator[Sequence[tuple[int, bytes | None]]]:
-        """Chunks of (uid, whole letter), bounded in bytes; None instead of a letter whose file is missing or damaged."""
+        """Chunks of (uid, whole letter), bounded in bytes; None for a letter whose file is missing or damaged."""
 
     async def append(self, mailbox: str, messages: Sequence[NewMessage]) -> Appended:
         """All of the letters or none. Raises NoSuchMailbox, OverQuota."""
@@ -130,16 +130,16 @@ class Queue(Protocol):
 
     async def deliver_local(self, letter: QueuedLetter, now_s: int) -> Sequence[Outcome]:
         """Puts the letter into the mailboxes of its local recipients, exactly once each however often it is called,
-        and settles those that worked. OverQuota and the like come back as WAITING outcomes, unsettled. Two recipients of
-        one letter that lead to one mailbox get one copy; a mailbox that is gone sends the letter to INBOX. Raises
+        and settles those that worked. OverQuota and the like come back as WAITING outcomes, unsettled. Two recipients
+        of one letter that lead to one mailbox get one copy; a mailbox that is gone sends the letter to INBOX. Raises
         LetterDamaged."""
 
     async def settle(
         self, owner: str, letter_id: int, outcomes: Sequence[Outcome], bounces: Sequence[NewLetter] = ()
     ) -> bool:
-        """Writes what became of an attempt and ends the lease; a letter with nothing WAITING leaves the queue and its file
-        is released. `bounces` enter the queue in the same commit, so that there is exactly one for each failure.
-        False, and nothing written, when the lease was lost to another owner or a recipient is not WAITING any more."""
+        """Writes what became of an attempt and ends the lease; a letter with nothing WAITING leaves the queue and its
+        file is released. `bounces` enter the queue in the same commit: exactly one for each failure. False, and nothing
+        written, when the lease was lost to another owner or a recipient is not WAITING any more."""
 
     async def read(self, letter: QueuedLetter) -> bytes:
         """The whole letter. Raises LetterDamaged."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,6 +14,7 @@ from ..values import (
     INBOX,
     SEPARATOR,
     Appended,
+    BadMailboxName,
     Changed,
     Changes,
     Digest,
@@ -75,10 +77,8 @@ class EmbeddedAccount:
     def derive_row(self, row: tuple[object, ...], columns: Sequence[str]) -> tuple[object, ...]:
         """A row whose letter has no digest: derived from the file; empty when that is damaged."""
         digest = EMPTY_DIGEST
-        try:
+        with contextlib.suppress(LetterDamaged, StoreUnavailable):
             digest = self.store.derive(self.store.files.read(str(row[-1]))) or EMPTY_DIGEST
-        except (LetterDamaged, StoreUnavailable):
-            pass
         return (row[0], *(getattr(digest, column) for column in columns))
 
     async def letters(
@@ -270,8 +270,6 @@ class EmbeddedAccount:
 
 def known_name(name: str) -> str:
     """The normal form of a name that should exist; one that cannot exist stays as it is, and is not found."""
-    from ..values import BadMailboxName
-
     try:
         return parse_mailbox_name(name)
     except BadMailboxName:

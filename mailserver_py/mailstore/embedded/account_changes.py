@@ -248,7 +248,7 @@ def store_flags(
     require_mailbox(db, mailbox_id)
     named = set(spell_keywords(db, keywords).split())
     rows = db.execute(
-        f"SELECT {MESSAGE_COLUMNS} FROM messages WHERE mailbox_id = ? AND {WANTED} ORDER BY uid",  # noqa: S608
+        f"SELECT {MESSAGE_COLUMNS} FROM messages WHERE mailbox_id = ? AND {WANTED} ORDER BY uid",
         (mailbox_id, json.dumps(list(uids))),
     ).fetchall()
     answer: list[Message] = []
@@ -256,7 +256,8 @@ def store_flags(
     refused: list[int] = []
     tally = Tally()
     modseq = 0
-    for message in map(Message._make, rows):
+    for row in rows:
+        message = Message._make(row)
         if unchanged_since is not None and message.modseq > unchanged_since:
             refused.append(message.uid)
             continue
@@ -266,7 +267,7 @@ def store_flags(
             updates.append((modseq, new_flags, new_keywords, mailbox_id, message.uid))
             tally.count(message.flags, 0, -1)
             tally.count(new_flags, 0)
-            message = message._replace(modseq=modseq, flags=new_flags, keywords=new_keywords)  # noqa: PLW2901
+            message = message._replace(modseq=modseq, flags=new_flags, keywords=new_keywords)
         answer.append(message)
     if updates:
         db.executemany(
@@ -307,7 +308,7 @@ def remove_where(
     require_mailbox(db, mailbox_id)
     wanted, arguments = ("", ()) if uids is None else (f"AND {WANTED}", (json.dumps(list(uids)),))
     rows = db.execute(
-        f"SELECT uid, flags, size_bytes, letter_id FROM messages WHERE mailbox_id = ? {wanted} {condition}"  # noqa: S608
+        f"SELECT uid, flags, size_bytes, letter_id FROM messages WHERE mailbox_id = ? {wanted} {condition}"
         " ORDER BY uid",
         (mailbox_id, *arguments),
     ).fetchall()
@@ -352,7 +353,7 @@ def transfer(
     require_mailbox(db, mailbox_id)
     target_id = mailbox_id_of(db, target)
     rows = db.execute(
-        "SELECT uid, flags, size_bytes, letter_id, keywords, received_at_s, sha256 FROM messages"  # noqa: S608
+        "SELECT uid, flags, size_bytes, letter_id, keywords, received_at_s, sha256 FROM messages"
         f" WHERE mailbox_id = ? AND {WANTED} ORDER BY uid",
         (mailbox_id, json.dumps(list(uids))),
     ).fetchall()
@@ -362,7 +363,7 @@ def transfer(
 def transfer_rows(
     db: sqlite3.Connection, mailbox_id: int, target_id: int, rows: Sequence[tuple[int, ...]], *, moving: bool
 ) -> Appended:
-    """Puts rows of (uid, flags, size, letter, keywords, date, hash) into the target, and takes them away when moving."""
+    """Puts rows of (uid, flags, size, letter, keywords, date, hash) into the target; takes them away when moving."""
     uid_validity, uid_next = db.execute(
         "SELECT uid_validity, uid_next FROM mailboxes WHERE mailbox_id = ?", (target_id,)
     ).fetchone()
@@ -385,7 +386,7 @@ def transfer_rows(
     )
     add_tally(db, target_id, modseq, tally, len(rows))
     if moving:
-        remove_rows(db, mailbox_id, modseq, [row[:4] for row in rows])
+        remove_rows(db, mailbox_id, modseq, [(row[0], row[1], row[2], row[3]) for row in rows])
     else:
         db.executemany(
             "UPDATE letters SET message_count = message_count + 1 WHERE letter_id = ?",

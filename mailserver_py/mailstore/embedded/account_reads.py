@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import fields
+from typing import Any
 
 from ..values import INBOX, Changes, Digest, Mailbox, Message, NoSuchMailbox, Usage
 from .account_changes import MESSAGE_COLUMNS, WANTED
@@ -17,17 +18,17 @@ MAILBOX_COLUMNS = (
 DIGEST_COLUMNS = frozenset(field.name for field in fields(Digest))
 
 
-def make_mailbox(row: Sequence[object]) -> Mailbox:
+def make_mailbox(row: Sequence[Any]) -> Mailbox:
     """A row of MAILBOX_COLUMNS as a value."""
     values = list(row)
     values[9] = bool(values[9])
-    return Mailbox(*values)  # type: ignore[arg-type]
+    return Mailbox(*values)
 
 
 def list_mailboxes(db: sqlite3.Connection) -> list[Mailbox]:
     """All mailboxes, INBOX first."""
     rows = db.execute(
-        f"SELECT {MAILBOX_COLUMNS} FROM mailboxes AS m ORDER BY name <> ?, name",  # noqa: S608 - our own constants
+        f"SELECT {MAILBOX_COLUMNS} FROM mailboxes AS m ORDER BY name <> ?, name",
         (INBOX,),
     )
     return [make_mailbox(row) for row in rows.fetchall()]
@@ -41,7 +42,7 @@ def list_subscriptions(db: sqlite3.Connection) -> list[str]:
 def mailbox_by(db: sqlite3.Connection, column: str, value: str | int) -> Mailbox:
     """One mailbox, by `name` or `mailbox_id`. Raises NoSuchMailbox."""
     row = db.execute(
-        f"SELECT {MAILBOX_COLUMNS} FROM mailboxes AS m WHERE {column} = ?",  # noqa: S608 - our own constants
+        f"SELECT {MAILBOX_COLUMNS} FROM mailboxes AS m WHERE {column} = ?",
         (value,),
     ).fetchone()
     if row is None:
@@ -52,7 +53,7 @@ def mailbox_by(db: sqlite3.Connection, column: str, value: str | int) -> Mailbox
 def messages(db: sqlite3.Connection, mailbox_id: int) -> list[Message]:
     """Every message of a mailbox, by UID."""
     rows = db.execute(
-        f"SELECT {MESSAGE_COLUMNS} FROM messages WHERE mailbox_id = ? ORDER BY uid",  # noqa: S608 - our own constants
+        f"SELECT {MESSAGE_COLUMNS} FROM messages WHERE mailbox_id = ? ORDER BY uid",
         (mailbox_id,),
     ).fetchall()
     if not rows:
@@ -66,7 +67,7 @@ def changes(db: sqlite3.Connection, mailbox_id: int, since_modseq: int) -> Chang
     if mailbox.highest_modseq <= since_modseq:
         return Changes(mailbox, [], [])
     rows = db.execute(
-        f"SELECT {MESSAGE_COLUMNS} FROM messages WHERE mailbox_id = ? AND modseq > ? ORDER BY uid",  # noqa: S608
+        f"SELECT {MESSAGE_COLUMNS} FROM messages WHERE mailbox_id = ? AND modseq > ? ORDER BY uid",
         (mailbox_id, since_modseq),
     ).fetchall()
     gone = db.execute(
@@ -85,7 +86,7 @@ def digests(
         raise ValueError(f"no columns of a digest: {sorted(unknown)}")
     wanted = "".join(f"d.{column}, " for column in columns)
     select = (
-        f"SELECT m.uid, {wanted}CASE WHEN d.letter_id IS NULL THEN m.sha256 END"  # noqa: S608 - checked above
+        f"SELECT m.uid, {wanted}CASE WHEN d.letter_id IS NULL THEN m.sha256 END"
         " FROM messages AS m LEFT JOIN digests AS d USING (letter_id) WHERE m.mailbox_id = ?"
     )
     if is_run(uids):
@@ -105,7 +106,7 @@ def is_run(uids: Sequence[int]) -> bool:
 def letters(db: sqlite3.Connection, mailbox_id: int, uids: Sequence[int]) -> list[tuple[int, str, int]]:
     """Rows of (uid, hash, size)."""
     return db.execute(
-        f"SELECT uid, sha256, size_bytes FROM messages WHERE mailbox_id = ? AND {WANTED} ORDER BY uid",  # noqa: S608
+        f"SELECT uid, sha256, size_bytes FROM messages WHERE mailbox_id = ? AND {WANTED} ORDER BY uid",
         (mailbox_id, json.dumps(list(uids))),
     ).fetchall()
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from ...errors import OperatorError
 from ..values import LetterDamaged, StoreUnavailable
 from .account_changes import DELETED, SEEN, keep_digest
-from .release import release_files
+from .release import among_accounts, among_queue, release_files
 from .schema import ACCOUNT_VERSION, SITE_VERSION, connect, version_of
 from .transaction import Step, transact
 
@@ -32,7 +32,7 @@ SELECT b.mailbox_id, b.name, b.uid_next, b.highest_modseq,
   b.message_count, b.unseen_count, b.deleted_count, b.size_bytes,
   count(m.uid), coalesce(sum(m.flags & {SEEN} = 0), 0), coalesce(sum(m.flags & {DELETED} <> 0), 0),
   coalesce(sum(m.size_bytes), 0), coalesce(max(m.uid), 0), coalesce(max(m.modseq), 0)
-FROM mailboxes AS b LEFT JOIN messages AS m USING (mailbox_id) GROUP BY b.mailbox_id"""  # noqa: S608 - our own numbers
+FROM mailboxes AS b LEFT JOIN messages AS m USING (mailbox_id) GROUP BY b.mailbox_id"""
 
 SET_MAILBOXES = f"""
 UPDATE mailboxes AS b SET
@@ -42,9 +42,12 @@ UPDATE mailboxes AS b SET
   size_bytes = (SELECT coalesce(sum(size_bytes), 0) FROM messages AS m WHERE m.mailbox_id = b.mailbox_id),
   uid_next = max(uid_next, (SELECT coalesce(max(uid), 0) + 1 FROM messages AS m WHERE m.mailbox_id = b.mailbox_id)),
   highest_modseq = max(highest_modseq,
-    (SELECT coalesce(max(modseq), 0) FROM messages AS m WHERE m.mailbox_id = b.mailbox_id))"""  # noqa: S608
+    (SELECT coalesce(max(modseq), 0) FROM messages AS m WHERE m.mailbox_id = b.mailbox_id))"""
 
-SET_LETTERS = "UPDATE letters SET message_count = (SELECT count(*) FROM messages AS m WHERE m.letter_id = letters.letter_id)"
+SET_LETTERS = (
+    "UPDATE letters AS l SET message_count ="
+    " (SELECT count(*) FROM messages AS m WHERE m.letter_id = l.letter_id)"
+)
 SET_ACCOUNT = (
     "UPDATE account SET message_count = (SELECT count(*) FROM messages),"
     " size_bytes = (SELECT coalesce(sum(size_bytes), 0) FROM messages),"
@@ -228,6 +231,4 @@ def file_fault(store: EmbeddedStore, sha256: str, size_bytes: int) -> str:
 
 def still_wanted(store: EmbeddedStore, sha256: str) -> bool:
     """Whether anything refers to a hash now: it may have gone while the check ran."""
-    from .release import among_accounts, among_queue
-
     return bool(among_queue(store, {sha256}) or among_accounts(store, {sha256}))

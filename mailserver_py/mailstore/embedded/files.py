@@ -108,7 +108,7 @@ class Files:
         return path
 
     def rename(self, path: str, place: str) -> None:
-        """Gives the file its name. A staged file that has it already, from an earlier promise, stays. Raises OSError."""
+        """Gives the file its name. A staged file that an earlier promise named stays as it is. Raises OSError."""
         try:
             os.rename(path, place)
         except FileNotFoundError:

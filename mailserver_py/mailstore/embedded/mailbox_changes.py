@@ -1,4 +1,4 @@
-"""What changes the list of mailboxes, inside a transaction of one account's database: create, delete, rename, subscribe.
+"""What changes the list of mailboxes, inside a transaction of one account's database.
 
 A UIDVALIDITY comes in as an argument, taken from the site's counter and committed before. A mailbox keeps its value
 when it is renamed, unless the new name once had a greater one (RFC 9051 §2.3.1.1): `names_used` remembers that.
@@ -83,7 +83,7 @@ def delete_mailbox(db: sqlite3.Connection, name: str) -> tuple[int, list[str]]:
         (mailbox_id,),
     )
     for table in ("messages", "expunged", "mailboxes"):
-        db.execute(f"DELETE FROM {table} WHERE mailbox_id = ?", (mailbox_id,))  # noqa: S608 - our own names
+        db.execute(f"DELETE FROM {table} WHERE mailbox_id = ?", (mailbox_id,))
     return mailbox_id, let_go(db, [letter_id for (letter_id,) in rows])
 
 
@@ -112,12 +112,13 @@ def rename_mailbox(db: sqlite3.Connection, old: str, new: str, first_validity: i
     fresh_validity = first_validity + len(missing)
     for identity, name, validity in moved:
         used = db.execute("SELECT uid_validity FROM names_used WHERE name = ?", (name,)).fetchone()
+        kept = validity
         if used is not None and used[0] > validity:
-            validity, fresh_validity = fresh_validity, fresh_validity + 1  # noqa: PLW2901
+            kept, fresh_validity = fresh_validity, fresh_validity + 1
         db.execute(
-            "UPDATE mailboxes SET name = ?, uid_validity = ? WHERE mailbox_id = ?", (name, validity, identity)
+            "UPDATE mailboxes SET name = ?, uid_validity = ? WHERE mailbox_id = ?", (name, kept, identity)
         )
-        remember_name(db, name, validity)
+        remember_name(db, name, kept)
 
 
 def rename_inbox(db: sqlite3.Connection, inbox_id: int, new: str, first_validity: int) -> None:

@@ -7,14 +7,18 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from operator import itemgetter
+from typing import Any
 
 from ..values import NewLetter, Outcome, QueuedLetter, QueuedRecipient, RecipientState
 
 LETTER_COLUMNS = (
     "letter_id, trace_id, reverse_path, sha256, size_bytes, received_at_s, account, smtputf8, eight_bit"
 )
-RECIPIENT_COLUMNS = "recipient_id, forward_path, account, mailbox, original, state, attempt_count, next_attempt_at_s, last_reply"
-ADD_LETTER = f"INSERT INTO letters ({LETTER_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?)"  # noqa: S608 - our own constants
+RECIPIENT_COLUMNS = (
+    "recipient_id, forward_path, account, mailbox, original, state,"
+    " attempt_count, next_attempt_at_s, last_reply"
+)
+ADD_LETTER = f"INSERT INTO letters ({LETTER_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?)"
 ADD_RECIPIENT = (
     "INSERT INTO recipients (recipient_id, letter_id, forward_path, account, mailbox, original, state, attempt_count,"
     " next_attempt_at_s, last_reply, lease_owner, due_at_s) VALUES (?,?,?,?,?,?,'waiting',0,?,'',?,?)"
@@ -22,8 +26,8 @@ ADD_RECIPIENT = (
 WAITING = RecipientState.WAITING
 
 SECOND_SHIFT = 20
-"""Recipients are numbered from the clock's seconds, a million for each: a site's database that was restored from a backup
-then never gives out a number again that an account knows as delivered."""
+"""Recipients are numbered from the clock's seconds, a million for each: a site's database that was restored from a
+backup then never gives out a number again that an account knows as delivered."""
 
 
 def take_numbers(site: sqlite3.Connection, name: str, count: int, at_least: int = 0) -> int:
@@ -123,7 +127,7 @@ def read_letters(
     wanted = json.dumps(list(letter_ids))
     condition = "" if due_before_s is None else f"AND state = 'waiting' AND due_at_s <= {int(due_before_s)}"
     rows = site.execute(
-        f"SELECT letter_id, {RECIPIENT_COLUMNS} FROM recipients"  # noqa: S608 - our own constants and an int
+        f"SELECT letter_id, {RECIPIENT_COLUMNS} FROM recipients"
         f" WHERE letter_id IN (SELECT value FROM json_each(?)) {condition} ORDER BY letter_id, recipient_id",
         (wanted,),
     )
@@ -132,21 +136,24 @@ def read_letters(
         for letter_id, group in groupby(rows.fetchall(), itemgetter(0))
     }
     letters = site.execute(
-        f"SELECT {LETTER_COLUMNS} FROM letters WHERE letter_id IN (SELECT value FROM json_each(?))"  # noqa: S608
+        f"SELECT {LETTER_COLUMNS} FROM letters WHERE letter_id IN (SELECT value FROM json_each(?))"
         " ORDER BY letter_id",
         (wanted,),
     )
-    return [
-        QueuedLetter(*row[:7], bool(row[7]), bool(row[8]), recipients.get(row[0], ()))
-        for row in letters.fetchall()
-    ]
+    return [make_letter(row, recipients.get(row[0], ())) for row in letters.fetchall()]
 
 
-def make_recipient(row: Sequence[object]) -> QueuedRecipient:
+def make_letter(row: Sequence[Any], recipients: Sequence[QueuedRecipient]) -> QueuedLetter:
+    """A row of LETTER_COLUMNS as a value."""
+    values = [*row[:7], bool(row[7]), bool(row[8]), recipients]
+    return QueuedLetter(*values)
+
+
+def make_recipient(row: Sequence[Any]) -> QueuedRecipient:
     """A row of RECIPIENT_COLUMNS as a value."""
     values = list(row)
     values[5] = RecipientState(values[5])
-    return QueuedRecipient(*values)  # type: ignore[arg-type]
+    return QueuedRecipient(*values)
 
 
 def renew_leases(site: sqlite3.Connection, owner: str, now_s: int, lease_s: int) -> None:
@@ -185,7 +192,7 @@ def settle(site: sqlite3.Connection, letter_id: int, outcomes: Iterable[Outcome]
 
 
 def drop_if_done(site: sqlite3.Connection, letter_id: int) -> None:
-    """Takes a letter with nothing waiting out of the queue. If an account holds it, that account will release its file."""
+    """Takes a letter with nothing waiting out of the queue. An account that holds it will release its file."""
     rows = site.execute("SELECT state, account FROM recipients WHERE letter_id = ?", (letter_id,)).fetchall()
     if any(state == "waiting" for state, _ in rows):
         return

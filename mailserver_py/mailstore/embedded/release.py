@@ -32,15 +32,15 @@ if TYPE_CHECKING:
     from .store import EmbeddedStore
 
 TURN_LIMIT_S = 0.2
-"""How long new batches may be held up while the old ones end. A batch takes milliseconds; if one takes longer, the files
-wait for the next run."""
+"""How long new batches may be held up while the old ones end. A batch takes milliseconds; if one takes longer, the
+files wait for the next run."""
 
 BATCH_LIMIT_COUNT = 10_000
 """Files asked about in one run."""
 
 
 def release_files(store: EmbeddedStore, orphans: Iterable[str] = ()) -> int:
-    """Removes the files that nobody refers to among those noted and `orphans`; how many went. Raises StoreUnavailable."""
+    """Removes the files that nobody refers to among those noted and `orphans`; how many went."""
     with alone(store) as is_alone:
         if not is_alone:
             return 0

@@ -1,8 +1,8 @@
 """The embedded engine's databases: their tables, their versions, and how a connection to one is made.
 
-WAL with `synchronous=FULL`: a commit returns after the log is synced. With NORMAL, which many take for safe in WAL mode,
-a power cut loses every commit since the last checkpoint (measured: 0 of 200 kept). Checkpoints are not left to SQLite
-(`wal_autocheckpoint=0`): it would run them inside a commit that somebody waits for, and hide a failing sync.
+WAL with `synchronous=FULL`: a commit returns after the log is synced. With NORMAL, which many take for safe in WAL
+mode, a power cut loses every commit since the last checkpoint (measured: 0 of 200 kept). Checkpoints are not left to
+SQLite (`wal_autocheckpoint=0`): it would run them inside a commit that somebody waits for, and hide a failing sync.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SITE_VERSION = 1
 ACCOUNT_VERSION = 1
 
 BUSY_LIMIT_S = 10.0
-"""How long a reader, or the making of a database, waits for another process; far above any commit, so it means a hang."""
+"""How long a reader, or the making of a database, waits for another process: far above any commit, it means a hang."""
 
 LOG_LIMIT_BYTES = 16 * 1024 * 1024
 """A write-ahead log is cut back to this once it has been carried over; it grows above it only under a long reader."""
@@ -53,12 +53,14 @@ CREATE TABLE account (
 CREATE TABLE mailboxes (
   mailbox_id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, uid_validity INTEGER NOT NULL,
   uid_next INTEGER NOT NULL, highest_modseq INTEGER NOT NULL, message_count INTEGER NOT NULL,
-  unseen_count INTEGER NOT NULL, deleted_count INTEGER NOT NULL, size_bytes INTEGER NOT NULL, special_use TEXT NOT NULL);
+  unseen_count INTEGER NOT NULL, deleted_count INTEGER NOT NULL, size_bytes INTEGER NOT NULL,
+  special_use TEXT NOT NULL);
 CREATE TABLE names_used (name TEXT PRIMARY KEY, uid_validity INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE subscriptions (name TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE keywords (folded TEXT PRIMARY KEY, spelling TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE letters (
-  letter_id INTEGER PRIMARY KEY, message_count INTEGER NOT NULL, size_bytes INTEGER NOT NULL, sha256 TEXT NOT NULL UNIQUE);
+  letter_id INTEGER PRIMARY KEY, message_count INTEGER NOT NULL, size_bytes INTEGER NOT NULL,
+  sha256 TEXT NOT NULL UNIQUE);
 CREATE TABLE digests (
   letter_id INTEGER PRIMARY KEY, envelope BLOB NOT NULL, bodystructure BLOB NOT NULL, body BLOB NOT NULL,
   parts BLOB NOT NULL, header_bytes INTEGER NOT NULL, sent_at_s INTEGER NOT NULL, subject TEXT NOT NULL,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 import time
 from collections import OrderedDict
@@ -181,7 +180,7 @@ class EmbeddedStore:
     async def presync(self, letters: Sequence[Staged]) -> None:
         """Syncs the files of large letters before they join a batch. Raises StoreUnavailable."""
         for letter in letters:
-            if letter.path and os.path.exists(letter.path):
+            if letter.path:
                 try:
                     await self.in_thread(sync_file, letter.path)
                 except SyncFailed as error:

@@ -1,4 +1,4 @@
-"""The one thread of a process that changes the store: it takes all that is waiting, writes it, syncs once, then answers.
+"""The one thread of a process that changes the store: it takes all that waits, writes it, syncs once, then answers.
 
 A batch goes: letters' files, synced together → one transaction of the site's database for what enters the queue, whose
 callers are answered → one transaction for each account → one more of the site's database for deliveries that are done.
@@ -39,7 +39,7 @@ Announce = Callable[[Changed], None]
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """One call that changes something: letters to make durable, then steps in account databases, then one in the site's."""
+    """One call that changes something: letters made durable, steps in accounts' databases, then one in the site's."""
 
     future: asyncio.Future[Any]
     staged: Sequence[Staged] = ()
@@ -110,9 +110,10 @@ class Writer:
 
     def run_batch(self, jobs: list[Job]) -> None:
         """Runs a batch; whatever happens, every job is answered."""
+        if self.suspect:
+            self.answer([refused(job, StoreUnavailable(self.suspect)) for job in jobs])
+            return
         try:
-            if self.suspect:
-                raise SyncFailed(self.suspect)
             if any(job.staged for job in jobs):
                 with self.files.turns.batch():
                     self.run_stages(jobs)
@@ -204,7 +205,7 @@ class Writer:
             connection = index.writer()
         except SyncFailed:
             raise
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # damage of any kind: the account waits for a person
             for step in steps:
                 step.error = StoreUnavailable(f"the account cannot be opened: {error}")
             return
