@@ -31,6 +31,8 @@ class WantedRecord:
     """False: usually somebody else's zone (reverse names); published only where the server has that zone."""
     mine: bytes = b""
     """When not empty, the record set is shared: only texts that start with this are ours, others stay."""
+    kind: str = ""
+    """The leaf's name: `mx`, `dkim` …; findings are named after it."""
 
 
 Leaf = Callable[[MailSpec, PublicKeys], Iterator[WantedRecord]]
