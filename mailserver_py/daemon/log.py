@@ -9,12 +9,17 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
 import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 
 VALUE_LIMIT_CHARS = 500
 """A reply of 512 octets (RFC 5321 §4.5.3.1.5) fits, near enough; a hostile megabyte does not."""
+
+FRAMES_LIMIT_COUNT = 20
+"""Of a traceback; the innermost say where."""
 
 LIST_LIMIT_COUNT = 50
 """Items of one list: enough for the recipients of nearly every letter."""
@@ -46,6 +51,18 @@ class Log:
             if value is not None and value != "":
                 row[name] = loggable(value)
         self._write(json.dumps(row, ensure_ascii=False, separators=(",", ":")))
+
+    def incident(self, error: BaseException, incident: str, **fields: object) -> str:
+        """One line for a bug: where it happened, innermost last. The id, for the peer to quote."""
+        frames = traceback.extract_tb(error.__traceback__)[-FRAMES_LIMIT_COUNT:]
+        self.event(
+            "session.error",
+            incident=incident,
+            error=f"{type(error).__name__}: {error}",
+            traceback=[f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames],
+            **fields,
+        )
+        return incident
 
 
 def loggable(value: object) -> object:
