@@ -1,0 +1,34 @@
+"""CAPABILITY: RFC 9051 §7.2.2. The list is never written down: it is gathered from the menu of commands and the tables.
+
+What is here is only the base, and what depends on the connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from . import commands, items, keys, listing, status_items
+from .commands.shape import State
+
+_BASE = (b"IMAP4rev2", b"IMAP4rev1", b"LITERAL+", b"SASL-IR")
+"""LITERAL+ is the reader's (RFC 7888), SASL-IR the AUTHENTICATE command's (RFC 4959)."""
+
+
+def list_capabilities(state: State, *, tls: bool) -> list[bytes]:
+    """In menu order, each once."""
+    return list(dict.fromkeys(_gather(state, tls=tls)))
+
+
+def _gather(state: State, *, tls: bool) -> Iterator[bytes]:
+    yield from _BASE
+    for command in commands.MENU:
+        yield from command.early_capabilities
+    if state is State.NOT_AUTHENTICATED:
+        yield from (b"AUTH=PLAIN", b"AUTH=LOGIN") if tls else (b"STARTTLS", b"LOGINDISABLED")
+        return
+    for command in commands.MENU:
+        yield from command.capabilities
+    for table in (items.ITEMS, keys.KEYS, status_items.STATUS_ITEMS, listing.SELECTION, listing.RETURN):
+        for row in table:
+            if row.capability:
+                yield row.capability

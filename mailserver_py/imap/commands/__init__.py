@@ -1,0 +1,91 @@
+"""The commands of IMAP: RFC 9051 §6 and its extensions, one leaf each; this is the menu.
+
+Invariants:
+- a verb stands here once, and CAPABILITY is gathered from here: what is not on the menu is neither run nor announced;
+- `parse` of a leaf is pure and consumes all it is given, `run` finds a whole and permitted request.
+
+To add a command: a leaf with `COMMAND = Command(…)` (see `shape.py`), its name in MENU, a transcript in
+`tests/transcripts/imap`, and a row in `rfcs`. A new FETCH item, SEARCH key, STATUS item or LIST option is no command
+but a row in `items`, `keys`, `status_items` or `listing`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import (
+    append,
+    authenticate,
+    capability,
+    check,
+    close,
+    copy,
+    create,
+    delete,
+    enable,
+    expunge,
+    fetch,
+    getquota,
+    id,
+    idle,
+    list,
+    login,
+    logout,
+    lsub,
+    move,
+    namespace,
+    noop,
+    rename,
+    search,
+    select,
+    starttls,
+    status,
+    store,
+    subscribe,
+    unselect,
+)
+from .shape import Command
+
+MENU: tuple[Command[Any], ...] = (
+    capability.COMMAND,
+    noop.COMMAND,
+    logout.COMMAND,
+    id.COMMAND,
+    starttls.COMMAND,
+    login.COMMAND,
+    authenticate.COMMAND,
+    enable.COMMAND,
+    namespace.COMMAND,
+    list.COMMAND,
+    lsub.COMMAND,
+    subscribe.SUBSCRIBE,
+    subscribe.UNSUBSCRIBE,
+    status.COMMAND,
+    create.COMMAND,
+    delete.COMMAND,
+    rename.COMMAND,
+    select.SELECT,
+    select.EXAMINE,
+    unselect.COMMAND,
+    close.COMMAND,
+    check.COMMAND,
+    append.COMMAND,
+    expunge.COMMAND,
+    search.COMMAND,
+    fetch.COMMAND,
+    store.COMMAND,
+    copy.COMMAND,
+    move.COMMAND,
+    idle.COMMAND,
+    getquota.GETQUOTA,
+    getquota.GETQUOTAROOT,
+)
+"""In the order of RFC 9051 §6, then extensions; CAPABILITY follows it."""
+
+_BY_VERB = {command.verb: command for command in MENU}
+
+
+def find(verb: bytes, *, uid: bool) -> Command[Any] | None:
+    """The command of an upper-case verb, if it has the form asked for."""
+    command = _BY_VERB.get(verb)
+    return None if command is None or (uid and not command.uid_form) else command

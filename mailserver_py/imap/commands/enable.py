@@ -1,0 +1,48 @@
+"""ENABLE: RFC 9051 §6.3.1, RFC 5161. What can be enabled is a table; unknown names are ignored (§6.3.1)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..cursor import Cursor
+from ..replies import Reply, ok
+from .shape import Command, State, Updates
+
+if TYPE_CHECKING:
+    from ..session import Session
+
+ENABLABLE: dict[bytes, bytes] = {
+    b"IMAP4REV2": b"IMAP4rev2",
+    b"UTF8=ACCEPT": b"UTF8=ACCEPT",
+    b"CONDSTORE": b"CONDSTORE",
+}
+"""Upper-case name → as it is announced."""
+
+
+def parse(cursor: Cursor) -> tuple[bytes, ...]:
+    """One name or more."""
+    names: list[bytes] = []
+    while not names or not cursor.at_end():
+        cursor.space()
+        names.append(cursor.word())
+    return tuple(dict.fromkeys(names))
+
+
+async def run(session: Session, request: tuple[bytes, ...]) -> Reply:
+    """Enables what is known and was not enabled yet."""
+    fresh = [name for name in request if name in ENABLABLE and name not in session.enabled]
+    for name in fresh:
+        session.enable(name)
+    await session.send(b"* ENABLED%b\r\n" % b"".join(b" " + ENABLABLE[name] for name in fresh))
+    return ok(b"ENABLE completed")
+
+
+COMMAND = Command(
+    b"ENABLE",
+    # RFC 6855 §3 and RFC 5161 §3.1: after the first SELECT it comes too late.
+    State.AUTHENTICATED,
+    parse,
+    run,
+    capabilities=(b"ENABLE", b"UTF8=ACCEPT"),
+    updates=Updates.NONE,
+)

@@ -1,0 +1,38 @@
+"""EXPUNGE and UID EXPUNGE: RFC 9051 §6.4.3, §6.4.9, RFC 4315 §2.1."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..cursor import Cursor
+from ..replies import Reply, no, ok
+from ..sequence import SequenceSet
+from .shape import Command, State
+
+if TYPE_CHECKING:
+    from ..session import Session
+
+
+def parse(cursor: Cursor) -> SequenceSet | None:
+    """Nothing; with UID, a set."""
+    if not cursor.uid:
+        cursor.end()
+        return None
+    cursor.space()
+    wanted = cursor.sequence_set()
+    cursor.end()
+    return wanted
+
+
+async def run(session: Session, request: SequenceSet | None) -> Reply:
+    """Removes what carries \\Deleted; the session tells which numbers went."""
+    box = session.box()
+    if box.read_only:
+        raise no(b"The mailbox is read-only", b"CANNOT")
+    positions = range(box.count) if request is None else box.pick(request, uid=True)
+    uids = [box.uids[at] for at in positions]
+    box.expunged(await box.account.expunge(box.mailbox.mailbox_id, uids))
+    return ok(b"EXPUNGE completed")
+
+
+COMMAND = Command(b"EXPUNGE", State.SELECTED, parse, run, capabilities=(b"UIDPLUS",), uid_form=True)

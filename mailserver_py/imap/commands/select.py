@@ -1,0 +1,82 @@
+"""SELECT and EXAMINE: RFC 9051 §6.3.2, §6.3.3, with the CONDSTORE parameter (RFC 7162 §3.1.8)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..cursor import Cursor
+from ..listing import Found, ListRequest, list_entries, serialize_entry
+from ..replies import Reply, bad, ok
+from ..selected import Selected
+from .shape import LOGGED_IN, Command, Updates
+
+if TYPE_CHECKING:
+    from ..session import Session
+
+PARAMETERS: frozenset[bytes] = frozenset({b"CONDSTORE"})
+"""Names in `SELECT box (…)`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """A mailbox and parameters."""
+
+    mailbox: str
+    parameters: frozenset[bytes] = frozenset()
+
+
+def parse(cursor: Cursor) -> Select:
+    """`mailbox [(parameters)]` (RFC 4466 §2.4)."""
+    cursor.space()
+    mailbox = cursor.mailbox()
+    parameters: list[bytes] = []
+    if not cursor.at_end():
+        cursor.space()
+        parameters = cursor.items(cursor.word, empty=False)
+    cursor.end()
+    if any(name not in PARAMETERS for name in parameters):
+        raise bad(b"There is no such SELECT parameter")
+    return Select(mailbox, frozenset(parameters))
+
+
+async def _open(session: Session, request: Select, *, read_only: bool) -> None:
+    account = session.owner()
+    if session.selected is not None:
+        session.deselect()
+        await session.send(b"* OK [CLOSED] The previous mailbox is closed\r\n")
+    box = await Selected.open(account, request.mailbox, read_only=read_only)
+    if b"CONDSTORE" in request.parameters:
+        session.enable(b"CONDSTORE")
+    session.select(box)
+    lines = [box.serialize_defined_flags(), b"* %d EXISTS\r\n" % box.count]
+    if not session.rev2:
+        # RFC 3501 §6.3.1 wants both; RFC 9051 dropped them. Deviation: \Recent is not kept (`imap.flags`).
+        lines.append(b"* 0 RECENT\r\n")
+        unseen = box.first_unseen()
+        if unseen:
+            lines.append(b"* OK [UNSEEN %d] The first unseen message\r\n" % unseen)
+    lines.append(b"* OK [UIDVALIDITY %d] UIDs are valid\r\n" % box.mailbox.uid_validity)
+    lines.append(b"* OK [UIDNEXT %d] The next UID\r\n" % box.uid_next)
+    lines.append(b"* OK [HIGHESTMODSEQ %d] The newest change\r\n" % max(1, box.modseq))
+    if session.rev2:
+        entries = list_entries(await account.list_mailboxes(), ())
+        entry = next((entry for entry in entries if entry.name == request.mailbox), None)
+        if entry is not None:
+            listed = serialize_entry(Found(entry, False), ListRequest(()), utf8=session.utf8, rev2=True)
+            lines.append(listed)
+    await session.send(b"".join(lines))
+
+
+async def _select(session: Session, request: Select) -> Reply:
+    await _open(session, request, read_only=False)
+    return ok(b"SELECT completed", b"READ-WRITE")
+
+
+async def _examine(session: Session, request: Select) -> Reply:
+    await _open(session, request, read_only=True)
+    return ok(b"EXAMINE completed", b"READ-ONLY")
+
+
+SELECT = Command(b"SELECT", LOGGED_IN, parse, _select, updates=Updates.NONE)
+EXAMINE = Command(b"EXAMINE", LOGGED_IN, parse, _examine, updates=Updates.NONE)

@@ -1,0 +1,29 @@
+"""What a session asks of the outside: network, clock, store. The daemon has one such door, the tests another."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ..mailstore.port import Account, Staging
+
+
+class Door(Protocol):
+    """The world as an IMAP session sees it."""
+
+    async def send(self, data: bytes) -> None:
+        """Writes to the client, with back-pressure. Raises ConnectionError."""
+
+    async def start_tls(self) -> None:
+        """Becomes TLS. Raises ConnectionError."""
+
+    async def log_in(self, address: str, password: str) -> Account | None:
+        """The account these open, or None, after the delay that a failure costs. Raises StoreError."""
+
+    def stage(self) -> Staging:
+        """A place for a letter's octets."""
+
+    def now_s(self) -> int:
+        """Seconds since the epoch."""
+
+    def incident(self, error: BaseException) -> str:
+        """Writes a bug of ours to the log; the id that the client may be told."""

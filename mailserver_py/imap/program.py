@@ -1,0 +1,165 @@
+"""SEARCH programs: RFC 9051 §6.4.4, as a tree of tests that is evaluated in three steps, the cheap knowledge first.
+
+A test says what it needs: what the session already has (flags, sizes, dates), the digest, or the whole letter. A
+message is decided as early as its tree allows: `UNSEEN TEXT x` reads the letters of unseen messages only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from enum import IntEnum
+
+from ..message.date import parse_date
+from .envelope import Addresses, parse_envelope
+from .selected import Selected
+
+DIGEST_COLUMNS = ("envelope", "subject")
+"""What the tests of step DIGEST read."""
+DIGEST_MESSAGES = 2000
+"""Rows asked of the store at once: a few megabytes."""
+
+
+class Needs(IntEnum):
+    """What a test has to know."""
+
+    VIEW = 0
+    DIGEST = 1
+    LETTER = 2
+
+
+@dataclass(slots=True)
+class Facts:
+    """What is known of one message so far."""
+
+    box: Selected
+    at: int
+    envelope: bytes = b""
+    subject: str = ""
+    letter: bytes = b""
+    _parsed: tuple[bytes | None, dict[str, Addresses]] | None = field(default=None)
+
+    def _envelope(self) -> tuple[bytes | None, dict[str, Addresses]]:
+        if self._parsed is None:
+            self._parsed = parse_envelope(self.envelope)
+        return self._parsed
+
+    def addresses(self, name: str) -> str:
+        """FROM, TO, CC or BCC as one searchable text, folded."""
+        return self._envelope()[1].get(name, "")
+
+    def sent_on(self) -> date | None:
+        """The day that the Date field names, in its own zone (RFC 9051 §6.4.4: time and timezone disregarded)."""
+        raw = self._envelope()[0]
+        at = parse_date(raw) if raw else None
+        return at.date() if at else None
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """One key with its arguments."""
+
+    needs: Needs
+    holds: Callable[[Facts], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    """Every one of them."""
+
+    nodes: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Either:
+    """One or the other."""
+
+    one: Node
+    two: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The opposite."""
+
+    node: Node
+
+
+Node = Test | All | Either | Not
+
+
+def evaluate(node: Node, facts: Facts, known: Needs) -> bool | None:
+    """Whether the message matches; None when that cannot be said from what is known."""
+    if isinstance(node, Test):
+        return node.holds(facts) if node.needs <= known else None
+    if isinstance(node, All):
+        result: bool | None = True
+        for part in node.nodes:
+            one = evaluate(part, facts, known)
+            if one is False:
+                return False
+            if one is None:
+                result = None
+        return result
+    if isinstance(node, Either):
+        one, two = evaluate(node.one, facts, known), evaluate(node.two, facts, known)
+        if one or two:
+            return True
+        return None if one is None or two is None else False
+    inner = evaluate(node.node, facts, known)
+    return None if inner is None else not inner
+
+
+def _divide(node: Node, facts: Sequence[Facts], known: Needs, matching: list[int]) -> list[Facts]:
+    """Adds the decided to `matching`; the undecided come back."""
+    undecided: list[Facts] = []
+    for one in facts:
+        result = evaluate(node, one, known)
+        if result:
+            matching.append(one.at)
+        elif result is None:
+            undecided.append(one)
+    return undecided
+
+
+async def search(box: Selected, node: Node) -> list[int]:
+    """Positions of the messages that match, ascending. Messages that vanished meanwhile do not match."""
+    matching: list[int] = []
+    everything = [Facts(box, at) for at in range(box.count) if not (box.has_gone and box.is_gone(at))]
+    undecided = _divide(node, everything, Needs.VIEW, matching)
+    for start in range(0, len(undecided), DIGEST_MESSAGES):
+        chunk = await _with_digests(box, undecided[start : start + DIGEST_MESSAGES])
+        chunk = _divide(node, chunk, Needs.DIGEST, matching)
+        async for letters in _with_letters(box, chunk):
+            _divide(node, letters, Needs.LETTER, matching)
+    return sorted(matching)
+
+
+async def _with_digests(box: Selected, facts: Sequence[Facts]) -> list[Facts]:
+    uids = [box.uids[one.at] for one in facts]
+    by_uid = dict(zip(uids, facts, strict=True))
+    found: list[Facts] = []
+    for uid, envelope, subject in await box.account.digests(box.mailbox.mailbox_id, uids, DIGEST_COLUMNS):
+        assert isinstance(uid, int) and isinstance(envelope, bytes) and isinstance(subject, str)
+        one = by_uid[uid]
+        one.envelope, one.subject = envelope, subject
+        found.append(one)
+    return found
+
+
+async def _with_letters(box: Selected, facts: Sequence[Facts]) -> AsyncIterator[list[Facts]]:
+    if not facts:
+        return
+    uids = [box.uids[one.at] for one in facts]
+    by_uid = dict(zip(uids, facts, strict=True))
+    async for chunk in box.account.letters(box.mailbox.mailbox_id, uids):
+        found: list[Facts] = []
+        for uid, letter in chunk:
+            if letter is not None:
+                one = by_uid[uid]
+                one.letter = letter
+                found.append(one)
+        yield found
+        for one in found:
+            one.letter = b""

@@ -1,0 +1,408 @@
+"""One IMAP session: states, dispatch, and the telling of updates. RFC 9051 §3, §5, §7. No sockets, no clock, no log.
+
+Bytes come in by `receive`, which returns when every complete command in them was answered; answers leave by the door.
+Commands are run one after the other in the order they came (RFC 9051 §5.5 allows no less). Between two calls the
+session waits in one of three ways: for a command, for a line that belongs to a running command (`line_wanted`:
+AUTHENTICATE's responses, IDLE's DONE), or, in IDLE, for `changed`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from ..errors import WorldError
+from ..mailstore.port import Account, Staging
+from ..mailstore.values import NoSuchMailbox, Staged, StoreError, StoreUnavailable
+from . import commands
+from .capabilities import list_capabilities
+from .commands.shape import Command, State, Updates
+from .cursor import Cursor
+from .door import Door
+from .reader import (
+    AFTER_LOGIN_LITERAL_BYTES,
+    CommandRead,
+    Limits,
+    LiteralAsked,
+    MessageAsked,
+    MessageData,
+    Reader,
+    Unreadable,
+)
+from .replies import Refused, Reply, bad, refusal_of
+from .selected import Selected
+
+BAD_COMMANDS_MAX_COUNT = 10
+"""Bad commands in a row before the connection ends: a program that speaks another protocol never stops by itself."""
+LOGIN_FAILURES_MAX_COUNT = 5
+"""Refused logins before the connection ends; the door delays each of them as well."""
+DISCARD_FACTOR = 2
+"""A letter too large that comes without waiting is read and thrown away up to so many times the limit, so that the
+client gets its NO; a larger one ends the connection (RFC 7888 §4)."""
+
+APPEND_FACTOR = 4
+"""Letters of one MULTIAPPEND together may be so many times the largest letter."""
+
+_TAG = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\+]{1,256}(?= |\Z)")
+_VERB = re.compile(rb"[A-Za-z0-9.-]{1,64}")
+_HTTP = re.compile(rb"[A-Z]{3,10} \S{1,8000} HTTP/[0-9.]{1,4}\Z")
+
+LineTaker = Callable[[bytes], Awaitable[Reply | None]]
+"""Takes a line for a running command; a Reply ends the command."""
+
+
+class Session:
+    """The core of one connection."""
+
+    def __init__(self, door: Door, *, tls: bool, message_bytes: int = 26_214_400) -> None:
+        self.door = door
+        self.tls = tls
+        self.account: Account | None = None
+        self.selected: Selected | None = None
+        self.enabled: set[bytes] = set()
+        self.ended = False
+        self.idling = False
+        """The client is in IDLE; `changed` may be called."""
+        self.letters: list[Staged] = []
+        """Letters of the APPEND that is being read or run."""
+        self.message_bytes = message_bytes
+        self.append_bytes = APPEND_FACTOR * message_bytes
+        self._reader = Reader(Limits(), self._streams)
+        self._tag = b""
+        self._line_taker: LineTaker | None = None
+        self._staging: Staging | None = None
+        self._stagings: list[Staging] = []
+        self._staging_failed: Reply | None = None
+        self._bad_count = 0
+        self._login_failures_count = 0
+
+    # --- what others see
+
+    @property
+    def state(self) -> State:
+        """Where the session stands (RFC 9051 §3)."""
+        if self.selected is not None:
+            return State.SELECTED
+        return State.NOT_AUTHENTICATED if self.account is None else State.AUTHENTICATED
+
+    @property
+    def utf8(self) -> bool:
+        """Mailbox names and quoted strings are UTF-8 (RFC 9051 §A, RFC 6855 §3)."""
+        return b"IMAP4REV2" in self.enabled or b"UTF8=ACCEPT" in self.enabled
+
+    @property
+    def rev2(self) -> bool:
+        """The client has enabled IMAP4rev2."""
+        return b"IMAP4REV2" in self.enabled
+
+    @property
+    def tag(self) -> bytes:
+        """Tag of the running command."""
+        return self._tag
+
+    @property
+    def midway(self) -> bool:
+        """A command has begun and is not whole: its deadline runs."""
+        return self._reader.midway
+
+    @property
+    def in_message(self) -> bool:
+        """A letter is streaming in; what of it has come counts towards its deadline."""
+        return self._staging is not None
+
+    async def send(self, data: bytes) -> None:
+        """Writes untagged responses."""
+        if data:
+            await self.door.send(data)
+
+    def box(self) -> Selected:
+        """The selected mailbox; commands of the selected state may ask."""
+        if self.selected is None:
+            raise bad(b"No mailbox is selected")
+        return self.selected
+
+    def owner(self) -> Account:
+        """The account; commands after login may ask."""
+        if self.account is None:
+            raise bad(b"Log in first")
+        return self.account
+
+    # --- life
+
+    async def greet(self) -> None:
+        """The greeting, with capabilities (RFC 9051 §7.1)."""
+        await self.send(b"* OK [CAPABILITY %b] Ready\r\n" % self.capabilities())
+
+    def capabilities(self) -> bytes:
+        """What CAPABILITY says now."""
+        return b" ".join(list_capabilities(self.state, tls=self.tls))
+
+    async def farewell(self, text: bytes, code: bytes = b"") -> None:
+        """BYE, and the end."""
+        self.ended = True
+        await self.send(Reply(b"BYE", text, code).serialize(b"*"))
+
+    async def close(self) -> None:
+        """Lets go of a half-received letter; no changes are made (RFC 9051 §5.4: no expunge on a lost connection)."""
+        self.ended = True
+        await self._forget_letters()
+
+    def logged_in(self, account: Account) -> None:
+        """From now on it is this account's session."""
+        self.account = account
+        self._reader.limits = dataclasses.replace(
+            self._reader.limits, literal_bytes=AFTER_LOGIN_LITERAL_BYTES
+        )
+
+    async def start_tls(self) -> None:
+        """TLS begins; nothing said in the clear may be left (RFC 9051 §6.2.1)."""
+        if self._reader.buffered_bytes:
+            self.ended = True
+            raise ConnectionAbortedError("bytes in the clear after STARTTLS")
+        await self.door.start_tls()
+        self.tls = True
+
+    def enable(self, name: bytes) -> None:
+        """An extension is on from now on (RFC 9051 §6.3.1); UTF8=ACCEPT and IMAP4rev2 change how names look."""
+        self.enabled.add(name)
+        if self.selected is not None:
+            self.selected.with_modseq = b"CONDSTORE" in self.enabled
+
+    def select(self, box: Selected) -> None:
+        """The selected state begins."""
+        box.with_modseq = b"CONDSTORE" in self.enabled
+        self.selected = box
+
+    def deselect(self) -> None:
+        """Back to the authenticated state."""
+        self.selected = None
+
+    def want_lines(self, taker: LineTaker) -> None:
+        """The running command goes on with the client's next lines."""
+        self._line_taker = taker
+
+    # --- input
+
+    async def receive(self, data: bytes) -> None:
+        """Takes bytes and answers all that is complete."""
+        self._reader.feed(data)
+        while not self.ended:
+            if self._line_taker is not None:
+                line = self._reader.next_line()
+                if line is None:
+                    return
+                await self._take_line(line)
+                continue
+            event = self._reader.next_event()
+            if event is None:
+                return
+            match event:
+                case CommandRead(command):
+                    await self._command(command)
+                case LiteralAsked():
+                    await self.send(b"+ Go on\r\n")
+                case MessageAsked():
+                    await self._message_asked(event)
+                case MessageData(chunk, last):
+                    await self._message_data(chunk, last=last)
+                case Unreadable():
+                    await self._unreadable(event)
+
+    async def changed(self) -> None:
+        """In IDLE: something happened in the account, tell it (RFC 9051 §6.3.13)."""
+        if self.idling:
+            await self.tell(expunges=True)
+
+    async def _take_line(self, line: bytes | Unreadable) -> None:
+        if isinstance(line, Unreadable):
+            await self.farewell(line.reason)
+            return
+        taker = self._line_taker
+        assert taker is not None
+        await self._finish(lambda: taker(line), Updates.ALL if self.idling else Updates.NONE)
+
+    async def _unreadable(self, event: Unreadable) -> None:
+        await self._forget_letters()
+        if event.reason:
+            match = _TAG.match(event.data)
+            await self._bad(Reply(b"BAD", event.reason), match[0] if match else b"*")
+        if event.fatal:
+            await self.farewell(event.reason)
+
+    async def _bad(self, reply: Reply, tag: bytes) -> None:
+        await self.send(reply.serialize(tag))
+        self._bad_count += 1
+        if self._bad_count >= BAD_COMMANDS_MAX_COUNT:
+            await self.farewell(b"Too many bad commands")
+
+    # --- commands
+
+    def find(self, data: bytes) -> tuple[bytes, Command[Any], Cursor]:
+        """Tag, command and the cursor behind its verb. Raises Refused."""
+        tag = _TAG.match(data)
+        if tag is None or tag.end() == len(data):
+            raise bad(b"A command is a tag, a space and a verb")
+        uid = False
+        verb = _VERB.match(data, tag.end() + 1)
+        if verb is not None and verb[0].upper() == b"UID" and data[verb.end() : verb.end() + 1] == b" ":
+            uid = True
+            verb = _VERB.match(data, verb.end() + 1)
+        if verb is None:
+            raise bad(b"A command is a tag, a space and a verb")
+        command = commands.find(verb[0].upper(), uid=uid)
+        if command is None:
+            raise bad(b"There is no such command")
+        return tag[0], command, Cursor(data, verb.end(), uid=uid, utf8=self.utf8)
+
+    def _streams(self, prefix: bytes) -> bool:
+        """Whether the literal announced at the end of `prefix` is a letter."""
+        if self.account is None:
+            return False
+        try:
+            _, command, cursor = self.find(prefix)
+            return command.streams is not None and command.streams(cursor)
+        except Refused:
+            return False
+
+    async def _command(self, data: bytes) -> None:
+        if _HTTP.match(data):
+            await self.farewell(b"This is not a web server")
+            return
+        match = _TAG.match(data)
+        self._tag = match[0] if match else b"*"
+        try:
+            self._tag, command, cursor = self.find(data)
+            if not command.states & self.state:
+                raise bad(b"The command is not allowed in this state")
+            request = command.parse(cursor)
+        except Refused as refused:
+            await self._forget_letters()
+            await self._bad_or_no(refused.reply)
+            return
+        updates = command.updates
+        if updates is Updates.NO_EXPUNGE and cursor.uid:
+            updates = Updates.ALL
+        await self._finish(lambda: command.run(self, request), updates)
+        await self._forget_letters()
+
+    async def _bad_or_no(self, reply: Reply) -> None:
+        if reply.status == b"BAD":
+            await self._bad(reply, self._tag)
+        else:
+            await self.send(reply.serialize(self._tag))
+
+    async def _finish(self, step: Callable[[], Awaitable[Reply | None]], updates: Updates) -> None:
+        """Runs a command, or its next line, and ends it when it has a reply."""
+        try:
+            reply = await step()
+        except Refused as refused:
+            reply = refused.reply
+        except StoreError as error:
+            reply = refusal_of(error)
+        except WorldError:
+            reply = refusal_of(StoreUnavailable())
+        except (ConnectionError, TimeoutError):
+            raise
+        except Exception as error:  # a bug of ours ends this command, not the process (house §7)
+            reply = Reply(
+                b"NO",
+                b"A fault of this server, incident %b" % self.door.incident(error).encode(),
+                b"SERVERBUG",
+            )
+        if reply is None:
+            return
+        self._line_taker = None
+        self.idling = False
+        if updates is not Updates.NONE and not self.ended:
+            await self.tell(expunges=updates is Updates.ALL)
+        if self.ended and reply.status != b"OK":
+            return
+        if reply.status == b"BAD":
+            await self._bad(reply, self._tag)
+            return
+        self._bad_count = 0
+        await self.send(reply.serialize(self._tag))
+
+    async def tell(self, *, expunges: bool) -> None:
+        """Asks the store for news of the selected mailbox and tells them."""
+        if self.selected is None:
+            return
+        try:
+            await self.selected.refresh()
+        except NoSuchMailbox:
+            # RFC 2180 §3: the one way that every client understands.
+            self.selected = None
+            await self.farewell(b"The selected mailbox was deleted")
+            return
+        except StoreError:
+            return  # the news stay where they are, the next command asks again
+        for chunk in self.selected.updates(expunges=expunges, recent=not self.rev2):
+            await self.send(chunk)
+
+    async def login_failed(self) -> Reply:
+        """The refusal of a login; after too many of them the connection ends."""
+        self._login_failures_count += 1
+        reply = Reply(b"NO", b"Wrong address or password", b"AUTHENTICATIONFAILED")
+        if self._login_failures_count >= LOGIN_FAILURES_MAX_COUNT:
+            await self.send(reply.serialize(self._tag))
+            await self.farewell(b"Too many refused logins")
+        return reply
+
+    # --- letters that stream in
+
+    async def _message_asked(self, event: MessageAsked) -> None:
+        refusal = await self._refuse_message(event)
+        if refusal is None:
+            self._staging = self.door.stage()
+            self._stagings.append(self._staging)
+            self._reader.accept_message()
+            if event.waits:
+                await self.send(b"+ Go on\r\n")
+            return
+        await self._forget_letters()
+        match = _TAG.match(event.prefix)
+        self._tag = match[0] if match else b"*"
+        await self.send(refusal.serialize(self._tag))
+        if not event.waits and event.size_bytes > DISCARD_FACTOR * self.message_bytes:
+            await self.farewell(b"The letter is far too large")
+            return
+        self._reader.refuse_message(waits=event.waits)
+
+    async def _refuse_message(self, event: MessageAsked) -> Reply | None:
+        """RFC 9051 §6.3.12: better now than after the octets; RFC 7889 §4 TOOBIG."""
+        if event.size_bytes > self.message_bytes:
+            return Reply(b"NO", b"The letter is larger than %d octets" % self.message_bytes, b"TOOBIG")
+        try:
+            await commands.append.check_target(self, event.prefix)
+        except Refused as refused:
+            return refused.reply
+        except StoreError as error:
+            return refusal_of(error)
+        return None
+
+    async def _message_data(self, chunk: bytes, *, last: bool) -> None:
+        assert self._staging is not None
+        try:
+            if self._staging_failed is None and chunk:
+                await self._staging.write(chunk)
+            if last and self._staging_failed is None:
+                self.letters.append(await self._staging.finish())
+        except StoreError as error:
+            self._staging_failed = refusal_of(error)
+        if last:
+            self._staging = None
+
+    @property
+    def letters_failed(self) -> Reply | None:
+        """Why the letters of this APPEND could not be kept, if so."""
+        return self._staging_failed
+
+    async def _forget_letters(self) -> None:
+        """Whatever was not appended is thrown away; what was is not touched by that."""
+        stagings, self._stagings = self._stagings, []
+        self.letters = []
+        self._staging = self._staging_failed = None
+        for staging in stagings:
+            await staging.discard()
