@@ -55,14 +55,20 @@ def decode_text(raw: bytes) -> str:
     return "".join(pieces)
 
 
-def encode_text(text: str) -> bytes:
+def encode_text(text: str, used_bytes: int = 0) -> bytes:
     """`text` for an unstructured field or a phrase: itself when it is plain ASCII, else encoded words.
 
-    Words are separated by CRLF SPACE. Empty text stays empty.
+    Words are separated by CRLF SPACE, so that no line is longer than 76 octets (§2) when `used_bytes` stand
+    before the first. Empty text stays empty.
     """
     if not text or (_PLAIN.fullmatch(text) and "=?" not in text):
         return text.encode("ascii")
-    return b"\r\n ".join(_encode_word(piece) for piece in _split(text))
+    return encode_words(text, used_bytes)
+
+
+def encode_words(text: str, used_bytes: int = 0) -> bytes:
+    """As `encode_text`, but encoded words in any case."""
+    return b"\r\n ".join(_encode_word(piece) for piece in _split(text, used_bytes))
 
 
 def decode_base64(data: bytes) -> bytes:
@@ -72,16 +78,19 @@ def decode_base64(data: bytes) -> bytes:
     return binascii.a2b_base64(digits + b"=" * (-len(digits) % 4))
 
 
-def _split(text: str) -> list[str]:
+def _split(text: str, used_bytes: int) -> list[str]:
     """Pieces whose base64 fits into one encoded word, never inside a character (§5)."""
     room_bytes = (ENCODED_WORD_BYTES - len("=?utf-8?B??=")) // 4 * 3
+    # The first shares its line; but even behind a long name it holds one character.
+    first_bytes = max(4, (ENCODED_WORD_BYTES + 1 - used_bytes - len("=?utf-8?B??=")) // 4 * 3)
+    limit_bytes = min(room_bytes, first_bytes)
     pieces: list[str] = []
     start = size_bytes = 0
     for index, char in enumerate(text):
-        char_bytes = len(char.encode("utf-8", "surrogatepass"))
-        if size_bytes + char_bytes > room_bytes:
+        char_bytes = len(char.encode("utf-8", "replace"))
+        if size_bytes + char_bytes > limit_bytes:
             pieces.append(text[start:index])
-            start, size_bytes = index, 0
+            start, size_bytes, limit_bytes = index, 0, room_bytes
         size_bytes += char_bytes
     pieces.append(text[start:])
     return pieces
