@@ -9,7 +9,7 @@ import click
 from .. import zone
 from ..spec.keys import SiteKeys
 from ..spec.load import load_site
-from ..zone.render import render_rows, render_values, render_zonefile
+from ..zone.text import render_rows, render_values, render_zonefile
 from .output import table
 
 

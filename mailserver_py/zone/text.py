@@ -1,4 +1,4 @@
-"""The wanted records as text for people and files: zone file (RFC 1035 §5.1), rows of a table, JSON values."""
+"""The wanted records as text: zone file (RFC 1035 §5.1), rows of a table, JSON values."""
 
 from __future__ import annotations
 
