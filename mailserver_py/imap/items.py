@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 from .cursor import Cursor
 from .dates import serialize_date_time
@@ -33,7 +34,7 @@ class Batch:
 
     def column(self, name: str) -> Sequence[bytes]:
         """A digest column of octets."""
-        return self.columns[name]  # type: ignore[return-value]  # the port's rows are untyped
+        return cast("Sequence[bytes]", self.columns[name])
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,21 +237,8 @@ def parse_items(cursor: Cursor) -> Wanted:
     return Wanted(tuple(found.values()), frozenset(enables))
 
 
-def render(batch: Batch, items: Sequence[Item]) -> list[bytes]:
+def render(batch: Batch, items: Sequence[Item]) -> Iterable[bytes]:
     """One FETCH response for each message of the batch."""
     form = b"* %d FETCH (" + b" ".join([item.form for item in items]) + b")\r\n"
     numbers = [at + 1 for at in batch.positions]
-    return list(map(form.__mod__, zip(numbers, *[item.values(batch) for item in items], strict=True)))
-
-
-__all__ = [
-    "FLAGS_ITEM",
-    "ITEMS",
-    "MODSEQ_ITEM",
-    "UID_ITEM",
-    "Batch",
-    "Item",
-    "Wanted",
-    "parse_items",
-    "render",
-]
+    return map(form.__mod__, zip(numbers, *[item.values(batch) for item in items], strict=True))

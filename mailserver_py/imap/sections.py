@@ -9,6 +9,7 @@ import binascii
 import re
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 from ..message.header import parse_fields
 from ..message.words import decode_base64
@@ -19,6 +20,9 @@ from .strings import serialize_astring
 
 PATH_MAX_COUNT = 200
 """Numbers in one section; letters nest at most 100 deep (`message.mime`)."""
+
+PATTERN_NAMES_MAX_COUNT = 64
+"""Field names searched by a pattern, which is twice as fast as parsing the header; Thunderbird asks for 15."""
 
 _PATH = re.compile(rb"[1-9][0-9]{0,9}(?:\.[1-9][0-9]{0,9})*")
 _TEXT = re.compile(rb"HEADER\.FIELDS\.NOT|HEADER\.FIELDS|HEADER|TEXT|MIME", re.IGNORECASE)
@@ -139,8 +143,19 @@ def _extract_text(letter: bytes, node: Node, section: Section) -> bytes:
     return select_fields(letter, node, section)
 
 
+@lru_cache(maxsize=256)
+def _field_pattern(names: tuple[bytes, ...]) -> re.Pattern[bytes]:
+    """Finds the fields of these names with their continuation lines; no octet is looked at twice."""
+    return re.compile(
+        rb"(?im)^(?:%b)[ \t]*+:[^\n]*+(?:\n[ \t][^\n]*+)*+\n?+" % b"|".join(re.escape(name) for name in names)
+    )
+
+
 def select_fields(letter: bytes, node: Node, section: Section) -> bytes:
     """HEADER.FIELDS and HEADER.FIELDS.NOT, the empty line included where the letter has one."""
+    if section.text is Text.FIELDS and len(section.fields) <= PATTERN_NAMES_MAX_COUNT:
+        found = _field_pattern(section.fields).findall(letter, node.start, node.body_start)
+        return b"".join(found) + _empty_line(letter, node)
     wanted = {name.lower() for name in section.fields}
     inverse = section.text is Text.FIELDS_NOT
     header = parse_fields(letter, node.start, node.body_start)
@@ -149,9 +164,15 @@ def select_fields(letter: bytes, node: Node, section: Section) -> bytes:
         for at in header.fields
         if (at.name.lower() in wanted) is not inverse and at.name
     ]
-    last = header.fields[-1].end if header.fields else node.start
-    kept.append(letter[last : node.body_start])
-    return b"".join(kept)
+    return b"".join(kept) + _empty_line(letter, node)
+
+
+def _empty_line(letter: bytes, node: Node) -> bytes:
+    """What ends a header, as the letter has it; nothing where it has none."""
+    header = letter[max(node.start, node.body_start - 3) : node.body_start]
+    if header.endswith(b"\n\r\n") or header == b"\r\n":
+        return b"\r\n"
+    return b"\n" if header.endswith(b"\n\n") or header == b"\n" else b""
 
 
 def extract_binary(letter: bytes, parts: bytes, section: Section) -> bytes | None:

@@ -14,8 +14,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ..errors import WorldError
-from ..mailstore.port import Account, Staging
-from ..mailstore.values import NoSuchMailbox, Staged, StoreError, StoreUnavailable
+from ..mailstore.port import Account
+from ..mailstore.values import NoSuchMailbox, StoreError, StoreUnavailable
 from . import commands
 from .capabilities import list_capabilities
 from .commands.shape import Command, State, Updates
@@ -33,6 +33,7 @@ from .reader import (
 )
 from .replies import Refused, Reply, bad, refusal_of
 from .selected import Selected
+from .upload import Upload
 
 BAD_COMMANDS_MAX_COUNT = 10
 """Bad commands in a row before the connection ends: a program that speaks another protocol never stops by itself."""
@@ -65,16 +66,13 @@ class Session:
         self.ended = False
         self.idling = False
         """The client is in IDLE; `changed` may be called."""
-        self.letters: list[Staged] = []
+        self.upload = Upload()
         """Letters of the APPEND that is being read or run."""
         self.message_bytes = message_bytes
         self.append_bytes = APPEND_FACTOR * message_bytes
         self._reader = Reader(Limits(), self._streams)
         self._tag = b""
         self._line_taker: LineTaker | None = None
-        self._staging: Staging | None = None
-        self._stagings: list[Staging] = []
-        self._staging_failed: Reply | None = None
         self._bad_count = 0
         self._login_failures_count = 0
 
@@ -110,7 +108,7 @@ class Session:
     @property
     def in_message(self) -> bool:
         """A letter is streaming in; what of it has come counts towards its deadline."""
-        return self._staging is not None
+        return self.upload.in_letter
 
     async def send(self, data: bytes) -> None:
         """Writes untagged responses."""
@@ -147,7 +145,7 @@ class Session:
     async def close(self) -> None:
         """Lets go of a half-received letter; no changes are made (RFC 9051 §5.4: no expunge on a lost connection)."""
         self.ended = True
-        await self._forget_letters()
+        await self.upload.forget()
 
     def logged_in(self, account: Account) -> None:
         """From now on it is this account's session."""
@@ -206,7 +204,7 @@ class Session:
                 case MessageAsked():
                     await self._message_asked(event)
                 case MessageData(chunk, last):
-                    await self._message_data(chunk, last=last)
+                    await self.upload.take(chunk, last=last)
                 case Unreadable():
                     await self._unreadable(event)
 
@@ -224,7 +222,7 @@ class Session:
         await self._finish(lambda: taker(line), Updates.ALL if self.idling else Updates.NONE)
 
     async def _unreadable(self, event: Unreadable) -> None:
-        await self._forget_letters()
+        await self.upload.forget()
         if event.reason:
             match = _TAG.match(event.data)
             await self._bad(Reply(b"BAD", event.reason), match[0] if match else b"*")
@@ -278,14 +276,14 @@ class Session:
                 raise bad(b"The command is not allowed in this state")
             request = command.parse(cursor)
         except Refused as refused:
-            await self._forget_letters()
+            await self.upload.forget()
             await self._bad_or_no(refused.reply)
             return
         updates = command.updates
         if updates is Updates.NO_EXPUNGE and cursor.uid:
             updates = Updates.ALL
         await self._finish(lambda: command.run(self, request), updates)
-        await self._forget_letters()
+        await self.upload.forget()
 
     async def _bad_or_no(self, reply: Reply) -> None:
         if reply.status == b"BAD":
@@ -355,13 +353,12 @@ class Session:
     async def _message_asked(self, event: MessageAsked) -> None:
         refusal = await self._refuse_message(event)
         if refusal is None:
-            self._staging = self.door.stage()
-            self._stagings.append(self._staging)
+            self.upload.begin(self.door.stage())
             self._reader.accept_message()
             if event.waits:
                 await self.send(b"+ Go on\r\n")
             return
-        await self._forget_letters()
+        await self.upload.forget()
         match = _TAG.match(event.prefix)
         self._tag = match[0] if match else b"*"
         await self.send(refusal.serialize(self._tag))
@@ -381,28 +378,3 @@ class Session:
         except StoreError as error:
             return refusal_of(error)
         return None
-
-    async def _message_data(self, chunk: bytes, *, last: bool) -> None:
-        assert self._staging is not None
-        try:
-            if self._staging_failed is None and chunk:
-                await self._staging.write(chunk)
-            if last and self._staging_failed is None:
-                self.letters.append(await self._staging.finish())
-        except StoreError as error:
-            self._staging_failed = refusal_of(error)
-        if last:
-            self._staging = None
-
-    @property
-    def letters_failed(self) -> Reply | None:
-        """Why the letters of this APPEND could not be kept, if so."""
-        return self._staging_failed
-
-    async def _forget_letters(self) -> None:
-        """Whatever was not appended is thrown away; what was is not touched by that."""
-        stagings, self._stagings = self._stagings, []
-        self.letters = []
-        self._staging = self._staging_failed = None
-        for staging in stagings:
-            await staging.discard()

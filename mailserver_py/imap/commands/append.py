@@ -98,8 +98,8 @@ async def check_target(session: Session, prefix: bytes) -> None:
 
 async def run(session: Session, request: Append) -> Reply:
     """All of the letters or none; INTERNALDATE is now where none was given."""
-    if session.letters_failed is not None:
-        raise Refused(session.letters_failed)
+    if session.upload.refusal is not None:
+        raise Refused(session.upload.refusal)
     now_s = session.door.now_s()
     messages = [
         NewMessage(
@@ -108,7 +108,7 @@ async def run(session: Session, request: Append) -> Reply:
             letter.flags.bits,
             " ".join(sorted(letter.flags.keywords)),
         )
-        for staged, letter in zip(session.letters, request.letters, strict=True)
+        for staged, letter in zip(session.upload.letters, request.letters, strict=True)
     ]
     if any(not letter.size_bytes for letter in request.letters):
         # RFC 3502 §6.3.11: a literal of no octets takes the letter back.

@@ -88,12 +88,11 @@ async def run(session: Session, request: Fetch) -> Reply:
     size_bytes = 0
     async for batch in _batches(box, positions, items):
         missing -= len(batch.positions)
-        for line in render(batch, items):
-            waiting.append(line)
-            size_bytes += len(line)
-            if size_bytes >= CHUNK_BYTES:
-                await session.send(b"".join(waiting))
-                waiting, size_bytes = [], 0
+        waiting.append(b"".join(render(batch, items)))
+        size_bytes += len(waiting[-1])
+        if size_bytes >= CHUNK_BYTES:
+            await session.send(b"".join(waiting))
+            waiting, size_bytes = [], 0
     await session.send(b"".join(waiting))
     return await _explain(box, positions) if missing else ok(b"FETCH completed")
 
