@@ -39,14 +39,14 @@ STALE_S = 60
 """A look older than this is taken again before anything is changed: the operator may have read the plan over tea."""
 
 
-class Answer(FactBase[dict[str, Any]]):
+class Answer(FactBase[Mapping[str, Any]]):
     """The JSON object that shell text prints on the host. Asking changes nothing."""
 
     def command(self, text: str) -> StringCommand:
         missing = shlex.quote(json.dumps({"missing": NO_PYTHON}))
         return StringCommand(f"if command -v python3 >/dev/null; then {text}; else echo {missing}; fi")
 
-    def process(self, output: list[str]) -> dict[str, Any]:
+    def process(self, output: list[str]) -> Mapping[str, Any]:
         try:
             answer = json.loads(output[-1])
         except (IndexError, ValueError):
@@ -56,7 +56,7 @@ class Answer(FactBase[dict[str, Any]]):
         return answer
 
     @staticmethod
-    def default() -> dict[str, Any]:
+    def default() -> Mapping[str, Any]:
         return {}
 
 
@@ -159,9 +159,7 @@ def ask(gate: Gate, target: Target) -> Generator[StringCommand, None, None]:
     """A gate: nothing when it is open, a failing command with the reasons when it is not."""
     if not state.is_executing:
         return  # a plan cannot know how the host will answer afterwards
-    answer: Mapping[str, object] = host.get_fact(
-        Answer, gate.question(target.wish, target.look()), _ignore_errors=True
-    )
+    answer = host.get_fact(Answer, gate.question(target.wish, target.look()), _ignore_errors=True)
     reasons = gate.reasons(answer)
     if reasons:
         yield _failure("\n".join(reasons))

@@ -12,9 +12,9 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from .change import Change
 from .onhost import program
 from .seen import Entry, Seen
-from .change import Change
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ __all__ = ["hosts", "transport"]
 COMMAND_S = 600
 """The longest command, installing packages over a slow line, takes minutes; more is a hang."""
 KNOWN_HOSTS = "known_hosts"
-"""In the site's folder: pinned keys travel with the site."""
+"""Beside the site's keys: pinned host keys travel with the site."""
 
 
 def hosts(inventory_file: str) -> list[tuple[str, dict[str, Any]]]:
@@ -62,7 +62,7 @@ def _key_file(site: Site, key: str) -> Path:
 
 def _known_hosts(site: Site, address: str, port: int, host_key: str | None) -> Path:
     """The site's file of pinned host keys, with the spec's key in it."""
-    file = site.folder.resolve() / KNOWN_HOSTS
+    file = (site.folder / site.spec.secrets.folder).resolve() / KNOWN_HOSTS
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     if host_key:
         name = address if port == 22 else f"[{address}]:{port}"
@@ -72,5 +72,6 @@ def _known_hosts(site: Site, address: str, port: int, host_key: str | None) -> P
             lines = [line for line in lines if line.split()[:1] != [name]] + [wanted]
             file.write_text("\n".join(lines) + "\n", encoding="utf-8")
     elif not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
     return file

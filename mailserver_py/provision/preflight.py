@@ -49,9 +49,9 @@ def _reasons(wish: Wish, seen: Seen, now_s: float) -> Iterator[Reason]:
         yield Reason(f"is a {seen.machine} machine", f"use one of {', '.join(MACHINES)}")
     yield from _foreign_programs(wish, seen)
     yield from _space(wish, seen)
-    if abs(seen.now_s - now_s) > CLOCK_S:
+    if abs(off_s := seen.now_s - now_s) > CLOCK_S:
         yield Reason(
-            f"its clock is {abs(seen.now_s - now_s):.0f} s {'ahead of' if seen.now_s > now_s else 'behind'} this machine's",
+            f"its clock is {abs(off_s):.0f} s {'ahead of' if off_s > 0 else 'behind'} this machine's",
             "set the wrong one (`timedatectl set-ntp true`, or `date -s`)",
         )
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 TREES = (
     "/etc/mailserver",
     "/etc/mailserver/*",
+    "/etc/mailserver/*/*",
     "/etc/credstore",
     "/etc/credstore/mailserver",
     "/etc/credstore/mailserver/*",

@@ -17,6 +17,9 @@ from .release import Release
 from .texts import CHECKOUT
 from .wish import Wish
 
+UNVERIFIED = "none"
+"""`ca_file: none`: any certificate is accepted."""
+
 
 @cache
 def _release() -> Release:
@@ -38,6 +41,7 @@ def derive_wish(site: Site, hostname: str, *, wanted_release: str = "") -> Wish:
         release=_release(),
         open_secrets=lambda: open_secrets(keys, hostname),
         certificate_chain=_certificate_chain(site),
+        trusted=_trusted(site),
         wanted_release=wanted_release,
     )
 
@@ -75,6 +79,23 @@ def open_secrets(keys: SiteKeys, hostname: str) -> Mapping[str, bytes]:
 
 def _json(data: Mapping[str, str]) -> bytes:
     return (json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def _trusted(site: Site) -> Mapping[str, bytes]:
+    """The certificates that the host's own verification trusts, by their paths in the site's folder."""
+    verification = site.spec.verification
+    names = [verification.ca_file, verification.stranger.ca_file if verification.stranger else None]
+    files: dict[str, bytes] = {}
+    for name in names:
+        if name and name != UNVERIFIED and not Path(name).is_absolute():
+            file = site.folder / name
+            try:
+                files[name] = file.read_bytes()
+            except OSError as error:
+                raise OperatorError(
+                    Reason(f"cannot be read: {error.strerror}", "mend `verification`", str(file))
+                ) from None
+    return files
 
 
 def _certificate_chain(site: Site) -> bytes:

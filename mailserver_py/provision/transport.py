@@ -33,7 +33,7 @@ _stock_init = paramiko.Transport.__init__
 
 def _init(self: paramiko.Transport, sock: Any, *arguments: Any, **options: Any) -> None:
     _stock_init(self, sock, *arguments, **options)
-    self.channel_timeout = CHANNEL_S
+    vars(self)["channel_timeout"] = CHANNEL_S  # paramiko reads it; its types do not know it
     for level, option, value in _OPTIONS:
         # A ProxyCommand or a jump host's channel is no TCP socket, and has nothing to set.
         if option is not None and isinstance(self.sock, socket.socket):
@@ -42,7 +42,7 @@ def _init(self: paramiko.Transport, sock: Any, *arguments: Any, **options: Any) 
 
 def patch() -> None:
     """Makes every later SSH connection of this process a quick and mortal one."""
-    paramiko.Transport.__init__ = _init  # type: ignore[method-assign]  # the only hook that paramiko has
+    paramiko.Transport.__init__ = _init  # type: ignore[method-assign]  # the only hook there is
 
 
 patch()

@@ -62,6 +62,8 @@ class Wish:
     """Credential name → content."""
     certificate_chain: bytes = b""
     """The operator's own PEM chain, for `tls.source: files`."""
+    trusted: Mapping[str, bytes] = field(default_factory=dict)
+    """Certificates that the host's verification trusts, by path below `/etc/mailserver`."""
     wanted_release: str = ""
     """An older release to go back to: its id, or `previous`; empty: this checkout's."""
 

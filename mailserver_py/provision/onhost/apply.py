@@ -6,6 +6,8 @@ and mode, synced, and only then renamed: nobody ever sees half of it, and nobody
 right. A run that is killed leaves at most a `.new` file, which the next one overwrites.
 """
 
+from __future__ import annotations
+
 import base64
 import grp
 import json
@@ -13,21 +15,22 @@ import os
 import pwd
 import shutil
 import sys
+from typing import Any
 
 
-def remove(path):
+def remove(path: str) -> None:
     if os.path.isdir(path) and not os.path.islink(path):
         shutil.rmtree(path)
     elif os.path.lexists(path):
         os.unlink(path)
 
 
-def own(path, item):
+def own(path: str, item: dict[str, Any]) -> None:
     os.chown(path, pwd.getpwnam(item["owner"]).pw_uid, grp.getgrnam(item["group"]).gr_gid)
     os.chmod(path, item["mode"])
 
 
-def sync(folder):
+def sync(folder: str) -> None:
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
@@ -35,7 +38,7 @@ def sync(folder):
         os.close(handle)
 
 
-def make(item):
+def make(item: dict[str, Any]) -> None:
     path, kind = item["path"], item["kind"]
     beside = path + ".new"
     if kind == "absent":
@@ -63,7 +66,7 @@ def make(item):
     sync(os.path.dirname(path) or "/")
 
 
-def main():
+def main() -> None:
     for item in json.load(sys.stdin):
         make(item)
 

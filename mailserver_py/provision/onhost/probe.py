@@ -4,6 +4,8 @@
 up), `ports` (whose listeners to name), `tls` (folder of the host's certificate).
 """
 
+from __future__ import annotations
+
 import glob
 import grp
 import hashlib
@@ -15,12 +17,13 @@ import stat
 import subprocess
 import sys
 import time
+from typing import Any
 
 SYSTEMCTL = "Id,LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,MainPID,ConditionResult,Listen"
 KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "link"}
 
 
-def read(path):
+def read(path: str) -> bytes:
     try:
         with open(path, "rb") as file:
             return file.read()
@@ -28,14 +31,14 @@ def read(path):
         return b""
 
 
-def run(*argv):
+def run(*argv: str) -> str:
     try:
         return subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False).stdout
     except (OSError, subprocess.TimeoutExpired):
         return ""
 
 
-def entry(path):
+def entry(path: str) -> dict[str, Any]:
     status = os.lstat(path)
     found = {
         "kind": KINDS.get(stat.S_IFMT(status.st_mode), "other"),
@@ -51,7 +54,7 @@ def entry(path):
     return found
 
 
-def entries(trees):
+def entries(trees: list[str]) -> dict[str, Any]:
     """Every path that matches, with what lies in folders two levels down; our own folders are small."""
     found = {}
     for pattern in trees:
@@ -63,12 +66,12 @@ def entries(trees):
     return found
 
 
-def packages(names):
+def packages(names: list[str]) -> list[str]:
     lines = run("dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", *names).splitlines()
     return [line.split()[0] for line in lines if line.endswith(" installed")]
 
 
-def units():
+def units() -> dict[str, dict[str, str]]:
     """Our units, loaded or only on the disk, and what the running ones were started with."""
     text = run("systemctl", "list-units", "--all", "--plain", "--no-legend", "mailserver-*")
     names = {line.split()[0] for line in text.splitlines() if line.split()}
@@ -81,14 +84,14 @@ def units():
     if names:
         for block in run("systemctl", "show", "-p", SYSTEMCTL, *sorted(names)).split("\n\n"):
             rows = dict(line.split("=", 1) for line in block.strip().splitlines() if "=" in line)
-            for word in read("/proc/%s/environ" % rows.get("MainPID", "0")).split(b"\0"):
+            for word in read(f"/proc/{rows.get('MainPID', '0')}/environ").split(b"\0"):
                 if word.startswith(b"MAILSERVER_STAMP="):
                     rows["Stamp"] = word.split(b"=", 1)[1].decode()
             found[rows.get("Id", "")] = rows
     return found
 
 
-def listeners(ports):
+def listeners(ports: set[int]) -> list[dict[str, Any]]:
     """Who listens on the ports: process, pid, and its control group (which names the unit)."""
     inodes = {}
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
@@ -96,29 +99,29 @@ def listeners(ports):
             words = line.split()
             port = int(words[1].rsplit(":", 1)[1], 16)
             if words[3] == "0A" and port in ports:
-                inodes["socket:[%s]" % words[9]] = port
+                inodes[f"socket:[{words[9]}]"] = port
     found = []
     for pid in [name for name in os.listdir("/proc") if name.isdigit()] if inodes else []:
         try:
-            held = {os.readlink(link) for link in glob.glob("/proc/%s/fd/*" % pid)}
+            held = {os.readlink(link) for link in glob.glob(f"/proc/{pid}/fd/*")}
         except OSError:
             continue
         for inode in held & set(inodes):
-            name = read("/proc/%s/comm" % pid).decode().strip()
-            group = read("/proc/%s/cgroup" % pid).decode().strip().rsplit("/", 1)[-1]
+            name = read(f"/proc/{pid}/comm").decode().strip()
+            group = read(f"/proc/{pid}/cgroup").decode().strip().rsplit("/", 1)[-1]
             found.append({"port": inodes[inode], "pid": int(pid), "process": name, "unit": group})
     return found
 
 
-def ssh_port():
+def ssh_port() -> int:
     """The port of this machine that the operator's connection came in on; sudo hides it, the parents tell."""
     pid = os.getpid()
     for _ in range(12):
-        for word in read("/proc/%d/environ" % pid).split(b"\0"):
+        for word in read(f"/proc/{pid}/environ").split(b"\0"):
             if word.startswith(b"SSH_CONNECTION="):
                 return int(word.split()[-1])
         try:
-            pid = int(read("/proc/%d/stat" % pid).decode().rsplit(")", 1)[1].split()[1])
+            pid = int(read(f"/proc/{pid}/stat").decode().rsplit(")", 1)[1].split()[1])
         except (IndexError, ValueError):
             break
         if pid <= 1:
@@ -126,14 +129,14 @@ def ssh_port():
     return 0
 
 
-def free_bytes(path):
+def free_bytes(path: str) -> int:
     while not os.path.isdir(path):
         path = os.path.dirname(path)
     status = os.statvfs(path)
     return status.f_bavail * status.f_frsize
 
 
-def certificate(folder):
+def certificate(folder: str) -> dict[str, Any]:
     try:
         about = json.loads(read(os.path.join(folder, "current", "about.json")) or b"{}")
     except ValueError:
@@ -141,7 +144,7 @@ def certificate(folder):
     return about if isinstance(about, dict) else {}
 
 
-def main():
+def main() -> None:
     asked = json.loads(sys.argv[1])
     release = dict(
         line.split("=", 1) for line in read("/etc/os-release").decode().splitlines() if "=" in line

@@ -6,8 +6,9 @@ Running processes notice neither; `processes` restarts them.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 
-from ..filesystem import File, Link, Wanted, difference
+from ..filesystem import Directory, File, Link, Wanted, difference
 from ..releases import chosen_release
 from ..seen import Seen
 from ..wish import CHAIN, CURRENT, RELEASES, SETTINGS, Wish
@@ -19,6 +20,12 @@ def changes(wish: Wish, seen: Seen) -> Iterator[Change]:
         File(f"{SETTINGS}/settings.json", wish.settings_file),
         File(f"{SETTINGS}/verification.json", wish.verification_file),
     ]
+    for name, content in wish.trusted.items():
+        path = PurePosixPath(SETTINGS, name)
+        wanted += [
+            Directory(str(folder)) for folder in path.parents if PurePosixPath(SETTINGS) in folder.parents
+        ]
+        wanted.append(File(str(path), content))
     if wish.certificate_chain:
         wanted.append(File(CHAIN, wish.certificate_chain))
     wanted.append(Link("/usr/local/bin/mailserver", f"{CURRENT}/bin/mailserver"))

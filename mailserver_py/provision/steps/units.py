@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..filesystem import Absent, File, difference, reason_to_change
+from ..filesystem import Absent, File, Wanted, difference, reason_to_change
 from ..seen import Seen
 from ..units import FIREWALL, RELOAD, unit_files, workers
 from ..wish import UNITS, Wish
@@ -40,7 +40,7 @@ def changes(wish: Wish, seen: Seen) -> Iterator[Change]:
             what=tuple(f"{name}: stopped to be opened anew" for name in reshaped),
             script=f"systemctl stop {' '.join(reshaped)}",
         )
-    files = [*wanted.values(), *(Absent(f"{UNITS}/{name}") for name in stale)]
+    files: list[Wanted] = [*wanted.values(), *(Absent(f"{UNITS}/{name}") for name in stale)]
     written = False
     for change in difference(files, seen, then=RELOAD):
         written = True

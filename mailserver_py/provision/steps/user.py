@@ -19,7 +19,8 @@ def changes(wish: Wish, seen: Seen) -> Iterator[Change]:
         group = "" if name in seen.groups else f"groupadd --system {name} && "
         yield Change(
             what=(f"user {name}: missing",),
-            script=f"{group}useradd --system --no-create-home --home-dir {NO_HOME} --shell {NO_SHELL} --gid {name} {name}",
+            script=f"{group}useradd --system --no-create-home --home-dir {NO_HOME}"
+            f" --shell {NO_SHELL} --gid {name} {name}",
         )
 
 
