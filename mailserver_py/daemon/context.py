@@ -20,6 +20,7 @@ from mailserver_py.spec.settings import HostSettings
 
 from .hub import Hub
 from .log import Log
+from .maildrop_locks import MaildropLocks
 
 if TYPE_CHECKING:
     from .policy import Policy
@@ -123,3 +124,5 @@ class DaemonContext:
     signing_keys: Mapping[str, tuple[SigningKey, ...]] = field(default_factory=dict)
     """DKIM keys by domain (A-labels)."""
     drain: Drain = field(default_factory=Drain)
+    maildrop_locks: MaildropLocks = field(default_factory=MaildropLocks)
+    """With a folder that all processes of the host share, so that a maildrop has one POP3 session at a time."""
