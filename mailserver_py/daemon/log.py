@@ -52,11 +52,12 @@ class Log:
                 row[name] = loggable(value)
         self._write(json.dumps(row, ensure_ascii=False, separators=(",", ":")))
 
-    def incident(self, error: BaseException, incident: str, **fields: object) -> str:
+    def incident(self, error: BaseException, incident: str, *, trace: str = "", **fields: object) -> str:
         """One line for a bug: where it happened, innermost last. The id, for the peer to quote."""
         frames = traceback.extract_tb(error.__traceback__)[-FRAMES_LIMIT_COUNT:]
         self.event(
             "session.error",
+            trace=trace,
             incident=incident,
             error=f"{type(error).__name__}: {error}",
             traceback=[f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames],

@@ -97,7 +97,9 @@ async def _try(world: World, attempt: Attempt, step: Step, letter: bytes, envelo
     """One connection, and what it means for the attempt."""
     target = step.target
     try:
-        stream = await world.dial(target.address, SMTP_PORT, timeout_s=DIAL_S)
+        stream = await world.dial(
+            target.address, SMTP_PORT, timeout_s=DIAL_S, source=world.own.source(target.address)
+        )
     except (ConnectionError, TimeoutError) as error:
         attempt.unreachable(f"{target.host} [{target.address}]: {error or 'no answer'}")
         return

@@ -99,7 +99,7 @@ def targets_of(
             looped = True
             break
         temporary = temporary or any(answer.status.temporary for answer in found)
-        targets += [Target(host, address) for address in addresses]
+        targets += [Target(host, address) for address in addresses if own.source(address) is not None]
     if targets:
         return targets[:TARGETS_LIMIT_COUNT]
     if looped:
@@ -123,8 +123,16 @@ class Ownership:
     """
 
     hostname: str
+    ipv4: str = ""
+    ipv6: str = ""
+    """The addresses that the spec gives this host; mail leaves from them (the SPF record names no others)."""
     allow_loopback: bool = False
     """Only in tries and tests, where everybody lives on loopback."""
+
+    def source(self, address: str) -> str | None:
+        """Our end towards an address; empty: the system's choice; None: not from this host, by the spec."""
+        ours = self.ipv6 if ":" in address else self.ipv4
+        return ours if ours or not (self.ipv4 or self.ipv6) else None
 
     def is_host(self, host: str) -> bool:
         """Whether a host name is ours."""
@@ -137,6 +145,8 @@ class Ownership:
         address = ipaddress.ip_address(text)
         if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
             address = address.ipv4_mapped
+        if str(address) in (self.ipv4, self.ipv6):
+            return True
         return address.is_unspecified or (address.is_loopback and not self.allow_loopback)
 
     def is_end(self, local: str, peer: str, greeting: str) -> bool:

@@ -154,9 +154,13 @@ class Queue(Protocol):
 class Store(Protocol):
     """A site's store."""
 
-    queue: Queue
-    suspect: str
-    """Why this process may promise nothing more (a sync failed); empty while all is well. The cure is a new process."""
+    @property
+    def queue(self) -> Queue:
+        """The letters on their way."""
+
+    @property
+    def suspect(self) -> str:
+        """Why this process may promise nothing more (a sync failed); empty while all is well. The cure is a new process."""
 
     def stage(self) -> Staging:
         """A fresh place for the bytes of one letter."""

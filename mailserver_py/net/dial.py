@@ -20,7 +20,9 @@ class Dial(Protocol):
     elsewhere.
     """
 
-    async def __call__(self, address: str, port: int, *, timeout_s: float) -> Stream:
+    async def __call__(
+        self, address: str, port: int, *, timeout_s: float, source: str | None = None
+    ) -> Stream:
         """Raises ConnectionError or TimeoutError."""
 
 
@@ -29,15 +31,15 @@ async def dial(
 ) -> Stream:
     """Connects to a textual IP address (or, for verification of one's own names, a host name).
 
+    `source` is our end, if this host has that address (behind a NAT it may not); else the system chooses.
     Raises ConnectionError (unreachable networks included) or TimeoutError.
     """
     stream = Stream(waits=waits)
     loop = asyncio.get_running_loop()
+    local = (source, 0) if source and _is_ours(source) else None
     try:
         async with asyncio.timeout(timeout_s):
-            await loop.create_connection(
-                lambda: stream, address, port, local_addr=(source, 0) if source else None
-            )
+            await loop.create_connection(lambda: stream, address, port, local_addr=local)
     except (ConnectionError, TimeoutError):
         raise
     except socket.gaierror as error:
@@ -64,3 +66,13 @@ async def dial_tls(
         stream.abort()
         raise
     return stream
+
+
+def _is_ours(address: str) -> bool:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            return False
+    return True

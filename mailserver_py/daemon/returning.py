@@ -1,0 +1,90 @@
+"""Returns failed letters to their senders: makes the bounce, signs it, and puts it into the queue.
+
+What failed from the null reverse-path is a bounce itself, or a report; it is returned to nobody (RFC 5321
+§4.5.5) and stands in the log, which the postmaster reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mailserver_py.mailstore.values import LetterDamaged, NewLetter, QueuedLetter
+from mailserver_py.message.fields import UnsafeValue
+from mailserver_py.senderauth.dkim.sign import sign
+from mailserver_py.smtp.paths import parse_path
+from mailserver_py.smtp.replies import Reply
+
+from .bounce import Failure, Sender, build_bounce
+from .context import LEASE_S, DaemonContext
+from .local_delivery import deliver_local
+
+
+async def return_to_sender(context: DaemonContext, letter: QueuedLetter, failures: Sequence[Failure]) -> None:
+    """One bounce for all of them. Raises StoreError when it cannot be kept for now."""
+    recipients = [failure.address for failure in failures]
+    parsed = parse_path(f"<{letter.reverse_path}>", null_allowed=True)
+    if parsed is None or not parsed[0].local:
+        _log_unreturned(context, letter, recipients, "there is nobody to return it to")
+        return
+    reached = context.policy.recipients.resolve(parsed[0], may_relay=True)
+    if isinstance(reached, Reply):
+        _log_unreturned(context, letter, recipients, reached.render())
+        return
+    try:
+        original = await context.store.queue.read(letter)
+    except LetterDamaged:
+        original = b""
+    trace_id = context.ids()
+    sender = Sender(context.settings.hostname, _domain_for(context, letter))
+    now = context.clock.now()
+    try:
+        bounce = build_bounce(sender, letter, original, failures, message_id=trace_id, now=now)
+    except UnsafeValue as error:
+        _log_unreturned(context, letter, recipients, f"its sender cannot be written into a letter: {error}")
+        return
+    keys = context.signing_keys.get(sender.domain, ())
+    staging = context.store.stage()
+    await staging.write(sign(bounce, keys, context.clock.now_s()) + bounce)
+    queued = await context.store.queue.accept(
+        NewLetter(
+            trace_id=trace_id,
+            reverse_path="",
+            staged=await staging.finish(),
+            recipients=reached,
+            received_at_s=context.clock.now_s(),
+            smtputf8=not letter.reverse_path.isascii(),
+            eight_bit=not bounce.isascii(),
+        ),
+        context.owner,
+        LEASE_S,
+    )
+    context.log.event(
+        "delivery.bounced",
+        trace=letter.trace_id,
+        letter=letter.letter_id,
+        recipients=recipients,
+        to=letter.reverse_path,
+        bounce=trace_id,
+    )
+    if any(recipient.account for recipient in queued.recipients):
+        await deliver_local(context, queued)
+
+
+def _domain_for(context: DaemonContext, letter: QueuedLetter) -> str:
+    """The sender's own domain when it is ours, so that the bounce is from the house they know; else the
+    first.
+    """
+    domain = letter.account.rpartition("@")[2]
+    return domain if domain in context.settings.domains else next(iter(context.settings.domains))
+
+
+def _log_unreturned(
+    context: DaemonContext, letter: QueuedLetter, recipients: Sequence[str], reason: str
+) -> None:
+    context.log.event(
+        "delivery.unreturned",
+        trace=letter.trace_id,
+        letter=letter.letter_id,
+        recipients=recipients,
+        reason=reason,
+    )
