@@ -7,8 +7,9 @@ what its errors mean to an operator, and the two loops that ask.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 import dns.asyncquery
 import dns.exception
@@ -37,6 +38,7 @@ TRANSFER_S = 30.0
 QUERIES_AT_ONCE_COUNT = 16
 """Enough to hide a round trip, few enough not to look like a flood."""
 
+T = TypeVar("T")
 Key = tuple[dns.name.Name, RdataType]
 RecordSets = Mapping[Key, dns.rdataset.Rdataset]
 
@@ -51,7 +53,7 @@ class Authority:
 
     address: str
     port: int = 53
-    key: dns.tsig.Key | None = None
+    key: dns.tsig.Key | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
         address = f"[{self.address}]" if ":" in self.address else self.address
@@ -79,7 +81,7 @@ class Authority:
             async with turns:
                 return name, await self.zone_of(name)
 
-        return dict(await asyncio.gather(*(one(name) for name in dict.fromkeys(names))))
+        return dict(await _all(one(name) for name in dict.fromkeys(names)))
 
     async def read(self, zone: dns.name.Name, keys: Collection[Key]) -> RecordSets:
         """The zone's record sets at these owners and types: by AXFR where the server permits it."""
@@ -93,7 +95,7 @@ class Authority:
             async with turns:
                 return key, await self.lookup(*key)
 
-        answers = await asyncio.gather(*(one(key) for key in dict.fromkeys(keys)))
+        answers = await _all(one(key) for key in dict.fromkeys(keys))
         return {key: rdataset for key, rdataset in answers if rdataset is not None}
 
     async def lookup(self, name: dns.name.Name, rdtype: RdataType) -> dns.rdataset.Rdataset | None:
@@ -143,8 +145,8 @@ class Authority:
 
     async def _ask(self, name: dns.name.Name, rdtype: RdataType) -> dns.message.Message:
         query = dns.message.make_query(name, rdtype, flags=0, use_edns=0, payload=EDNS_PAYLOAD_BYTES)
-        if self.key is not None:
-            query.use_tsig(self.key)
+        # Not signed: a server may refuse a name that is not its own without a signature, which no signed query can
+        # tell from a forgery.
         return await self._exchange(query)
 
     async def _exchange(self, message: dns.message.Message) -> dns.message.Message:
@@ -163,6 +165,11 @@ class Authority:
             raise self._bad_key(error) from None
         except (dns.exception.Timeout, OSError, EOFError) as error:
             raise self._silent(error) from None
+        except dns.exception.FormError as error:
+            if message.opcode() == dns.opcode.UPDATE and "TSIG" in str(error):
+                text = f"{self} refuses the update without a signature"
+                raise OperatorError(Reason(text, "is it the primary of the zone? Its log says why")) from None
+            raise WorldError(f"{self} answers what is no DNS message ({error})") from None
         except dns.exception.DNSException as error:
             raise WorldError(f"{self} answers what is no DNS: {type(error).__name__}") from None
         return response
@@ -205,6 +212,17 @@ class Authority:
             text = f"{self} has another secret for the TSIG key {name!r}"
             cure = "put in the server's: `mailserver keys SITE --import tsig FILE` (- for stdin)"
         return OperatorError(Reason(text, cure))
+
+
+async def _all(waits: Iterable[Awaitable[T]]) -> list[T]:
+    """All results, or the first error once all have ended: none is left running, none is lost unseen."""
+    results = await asyncio.gather(*waits, return_exceptions=True)
+    done: list[T] = []
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+        done.append(result)
+    return done
 
 
 async def find_authorities(
