@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..daemon.certificate import Job, load_credential, load_settings, utc_now
+from ..daemon.certificate import Job, load_credential, utc_now
 from ..daemon.log import Log
+from ..daemon.options import load_settings
 
 if TYPE_CHECKING:
     from ..daemon.certificate_authority import Authority

@@ -340,16 +340,6 @@ def sync(folder: Path) -> None:
         os.close(handle)
 
 
-def load_settings(path: Path) -> HostSettings:
-    """`settings.json`. Raises OperatorError."""
-    try:
-        return HostSettings.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise OperatorError(Reason(f"cannot be read: {error.strerror}", "deploy again", str(path))) from None
-    except ValueError as error:
-        raise OperatorError(Reason(f"is not this release's: {error}", "deploy again", str(path))) from None
-
-
 def load_credential(folder: Mapping[str, str], name: str, path: Path | None) -> bytes:
     """A secret that systemd hands over (`LoadCredential=`). Raises OperatorError when it did not."""
     place = path or (Path(folder["CREDENTIALS_DIRECTORY"]) if folder.get("CREDENTIALS_DIRECTORY") else None)

@@ -183,6 +183,8 @@ def _problems(refusal: errors.ValidationError, hostname: str) -> Iterator[str]:
 def _told(problem: messages.Error, hostname: str) -> str:
     """An ACME problem as a sentence with the next step."""
     kind = (problem.typ or "").rpartition(":")[2]
+    if kind == "connection" and "resolve" in (problem.detail or ""):
+        kind = "dns"  # pebble's word for it
     cure = CURES.get(kind, "")
     name = f" for {hostname}" if hostname else ""
     detail = " ".join((problem.detail or problem.title or kind or "no reason given").split())[:300]
