@@ -178,6 +178,8 @@ def select(request: ListRequest, entries: Sequence[Entry]) -> list[Found]:
     patterns = [Pattern(text) for text in request.patterns]
     chosen = [entry for entry in entries if tests and all(test(entry) for test in tests)]
     above = {parent for entry in chosen for parent in parents(entry.name)}
+    hidden = [entry for entry in chosen if not any(pattern.matches(entry.name) for pattern in patterns)]
+    above_hidden = {parent for entry in hidden for parent in parents(entry.name)}
     recursive = b"RECURSIVEMATCH" in request.selection
     names = {entry.name for entry in entries}
     if recursive:
@@ -189,7 +191,8 @@ def select(request: ListRequest, entries: Sequence[Entry]) -> list[Found]:
             continue
         child_info = recursive and entry.name in above
         if tests:
-            wanted = child_info or all(test(entry) for test in tests)
+            # RFC 9051 §6.3.9.6: for CHILDINFO alone only when the descendant itself is not returned.
+            wanted = all(test(entry) for test in tests) or (recursive and entry.name in above_hidden)
         else:
             wanted = entry.mailbox is not None or (
                 entry.has_children and any(pattern.wants_levels for pattern in matching)

@@ -79,7 +79,8 @@ def parse_section(cursor: Cursor, *, binary: bool = False, partial: bool = True)
             raise bad(b"The section is too deep")
     text = Text.ALL
     fields: tuple[bytes, ...] = ()
-    if not binary and (not path or cursor.skip(b".")) and cursor.peek() != b"]":
+    dotted = bool(path) and not binary and cursor.skip(b".")
+    if dotted or (not path and not binary and cursor.peek() != b"]"):
         text, fields = _parse_text(cursor, inside=bool(path))
     cursor.expect(b"]")
     origin, length = 0, -1

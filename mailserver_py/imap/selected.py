@@ -78,10 +78,11 @@ class Selected:
         at = bisect_left(self.uids, uid)
         return at if at < len(self.uids) and self.uids[at] == uid else -1
 
-    def pick(self, wanted: SequenceSet, *, uid: bool) -> list[int]:
+    def pick(self, wanted: SequenceSet, *, uid: bool, lenient: bool = False) -> list[int]:
         """Positions that a command's set means, ascending.
 
-        Raises BAD for a sequence number that does not exist (RFC 9051 §9 `seq-number`); UIDs may be missing (§6.4.9).
+        Raises BAD for a sequence number that does not exist (RFC 9051 §9 `seq-number`) unless `lenient`, as SEARCH is
+        (§6.4.9's example); UIDs may be missing.
         """
         if wanted.saved:
             return [at for at in map(self.index, sorted(self.saved)) if at >= 0]
@@ -91,7 +92,9 @@ class Selected:
                 picked.extend(range(bisect_left(self.uids, low), bisect_right(self.uids, high)))
             return picked
         for low, high in wanted.resolve(self._told_count):
-            if low < 1 or high > self._told_count:
+            if lenient:
+                low, high = max(low, 1), min(high, self._told_count)
+            elif low < 1 or high > self._told_count:
                 raise bad(b"There is no message of that number")
             picked.extend(range(low - 1, high))
         return picked

@@ -361,7 +361,7 @@ class Session:
         await self.upload.forget()
         match = _TAG.match(event.prefix)
         self._tag = match[0] if match else b"*"
-        await self.send(refusal.serialize(self._tag))
+        await self._bad_or_no(refusal)
         if not event.waits and event.size_bytes > DISCARD_FACTOR * self.message_bytes:
             await self.farewell(b"The letter is far too large")
             return

@@ -74,9 +74,13 @@ def parse(cursor: Cursor) -> Append:
 
 
 def streams(cursor: Cursor) -> bool:
-    """Whether the literal announced at the end is a letter: only the mailbox's name can be another one."""
+    """Whether the literal announced at the end is a letter: only the mailbox's name can be another one.
+
+    A mistake elsewhere counts as a letter, too: then `check_target` refuses it before its octets come.
+    """
     try:
-        parse(cursor)
+        cursor.space()
+        cursor.astring()
     except Refused:
         return False
     return True

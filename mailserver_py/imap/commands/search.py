@@ -35,6 +35,8 @@ class Search:
     uid: bool
     returns: tuple[bytes, ...] | None
     """None: the old form, answered by SEARCH unless IMAP4rev2 is enabled."""
+    charset: bool
+    """A CHARSET was named."""
 
 
 def parse(cursor: Cursor) -> Search:
@@ -54,12 +56,15 @@ def parse(cursor: Cursor) -> Search:
         if refused.reply.status != b"NO":
             raise
     cursor.position = start
-    return Search(cursor, cursor.uid, returns)
+    charset = cursor.data[start : start + 8].upper() == b"CHARSET "
+    return Search(cursor, cursor.uid, returns, charset)
 
 
 async def run(session: Session, request: Search) -> Reply:
     """Searches, answers, remembers."""
     box = session.box()
+    if request.charset and b"UTF8=ACCEPT" in session.enabled:
+        raise bad(b"After ENABLE UTF8=ACCEPT there is no CHARSET")  # RFC 6855 §3
     saves = request.returns is not None and b"SAVE" in request.returns
     try:
         node, enables = parse_program(request.program, session.door.now_s())
@@ -71,10 +76,9 @@ async def run(session: Session, request: Search) -> Reply:
     for name in enables:
         session.enable(name)
     numbers = [box.uids[at] for at in positions] if request.uid else [at + 1 for at in positions]
-    highest = max((box.modseqs[at] for at in positions), default=0)
-    modseq = highest if enables and highest else 0
+    modseq = max((box.modseqs[at] for at in _shown(request.returns, positions)), default=0) if enables else 0
     if saves:
-        box.saved = frozenset(_to_save(request.returns or (), [box.uids[at] for at in positions]))
+        box.saved = frozenset(box.uids[at] for at in _shown(request.returns, positions))
     if request.returns is None and not session.rev2:
         tail = b" (MODSEQ %d)" % modseq if modseq else b""
         await session.send(b"* SEARCH%b%b\r\n" % (b"".join(b" %d" % number for number in numbers), tail))
@@ -89,13 +93,13 @@ async def run(session: Session, request: Search) -> Reply:
     return ok(b"SEARCH completed")
 
 
-def _to_save(returns: Sequence[bytes], uids: Sequence[int]) -> Sequence[int]:
-    """RFC 9051 §6.4.4.1, table 4."""
-    if not uids or b"ALL" in returns or b"COUNT" in returns:
-        return uids
-    ends = {b"MIN": uids[0], b"MAX": uids[-1]}
-    chosen = [uid for name, uid in ends.items() if name in returns]
-    return chosen or uids
+def _shown(returns: Sequence[bytes] | None, positions: Sequence[int]) -> Sequence[int]:
+    """The messages that SAVE keeps (RFC 9051 §6.4.4.1, table 4) and MODSEQ speaks of (RFC 7162 §3.1.5): with MIN or
+    MAX alone those, else all."""
+    if not positions or returns is None or b"ALL" in returns or b"COUNT" in returns:
+        return positions
+    ends = {b"MIN": positions[0], b"MAX": positions[-1]}
+    return [at for name, at in ends.items() if name in returns] or positions
 
 
 COMMAND = Command(
