@@ -163,6 +163,11 @@ class ServerSession:
         self._end("closed by us")
 
     @property
+    def midway(self) -> bool:
+        """Whether part of a line has come, whose end has not."""
+        return len(self._in) > 0
+
+    @property
     def protocol_keyword(self) -> str:
         """What stands behind `with` in the Received field (RFC 3848 §2, RFC 6531 §4.3)."""
         if not self.extended:
@@ -208,12 +213,9 @@ class ServerSession:
         return events.LetterChunk(data) if data else None
 
     def _starved(self) -> Event:
-        if self.state is State.CLOSED:
-            return events.Closed(self._closed_because)
-        if not self._eof:
-            return events.NEED_DATA
-        self._end("closed by the client")
-        return events.Closed(self._closed_because)
+        if self._eof:
+            self._end("closed by the client")
+        return events.Closed(self._closed_because) if self.state is State.CLOSED else events.NEED_DATA
 
     # ---- commands
 
@@ -245,9 +247,8 @@ class ServerSession:
         self.hello_name = name
         self.extended = verb == "EHLO"
         lines = extensions.offered(self._offer()) if self.extended else ()
-        self._out.append(Reply(250, "", (self._hostname, *lines)).serialize())
         self.state = NEXT[self.state][verb]
-        return None
+        return self._say(Reply(250, "", (self._hostname, *lines)))
 
     def _mail(self, verb: str, argument: str) -> Event | None:
         if self._role is Role.SUBMISSION and not self.authenticated:
@@ -365,8 +366,7 @@ class ServerSession:
 
     def _after_sasl(self, outcome: Step) -> Event | None:
         if isinstance(outcome, Challenge):
-            self._say(replies.reply(334, "", outcome.line.decode("ascii")))
-            return None
+            return self._say(replies.reply(334, "", outcome.line.decode("ascii")))
         self.state = State.READY
         if isinstance(outcome, Refused):
             return self._refuse(_SASL_REPLIES[outcome.reason])

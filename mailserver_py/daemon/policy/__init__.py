@@ -12,8 +12,11 @@ To add a rule: a file of its own with the decision as a method or function over 
 
 from __future__ import annotations
 
+from mailserver_py.net.resolver import Resolver
 from mailserver_py.spec.settings import HostSettings
 
+from ..lookup import ResolverLookup
+from ..sender_checks import SenderChecks
 from .recipients import Recipients
 from .senders import Senders
 from .space import Space
@@ -22,7 +25,8 @@ from .space import Space
 class Policy:
     """One process's policy."""
 
-    def __init__(self, settings: HostSettings) -> None:
+    def __init__(self, settings: HostSettings, resolver: Resolver) -> None:
         self.recipients = Recipients(settings)
         self.senders = Senders(settings)
         self.space = Space(settings)
+        self.checks = SenderChecks(ResolverLookup(resolver), settings.hostname)

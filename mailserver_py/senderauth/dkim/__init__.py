@@ -24,20 +24,25 @@ from .keys import (
 )
 from .result import Result
 from .sign import sign
-from .verify import Verdict, verify
+from .signature import Signature, parse_signatures
+from .verify import Verdict, evaluate, lookup_keys, verify
 
 __all__ = [
     "Algorithm",
     "PrivateKey",
     "PublicKey",
     "Result",
+    "Signature",
     "SigningKey",
     "Verdict",
     "algorithm_of",
     "dkim_record",
+    "evaluate",
+    "lookup_keys",
     "owner_name",
     "parse_private_key",
     "parse_public_key",
+    "parse_signatures",
     "serialize_private_key",
     "serialize_public_key",
     "sign",
