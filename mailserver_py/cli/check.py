@@ -18,7 +18,7 @@ def command(site: str, as_json: bool) -> None:
 
     Changes nothing and asks nobody.
     """
-    loaded = load_site(site)
+    loaded = load_site(site, files=True)
     if as_json:
         click.echo(json.dumps({"site": loaded.name, "reasons": []}))
         return

@@ -1,7 +1,7 @@
 """What did the operator ask for? The one declarative wish for a site, from `inventories/<site>/mail.yaml`.
 
 Invariants:
-- A spec that loads is whole: types, rules between fields, and the files it names have been checked.
+- A spec that loads is whole: types and rules between fields have been checked; on request also its files.
 - Everything wrong is said at once, each with file, line and cure.
 - No secret is in the spec; secrets stand beside it, encrypted, one file each.
 - What a host gets (`settings`) depends on the spec and the public keys alone: no clock, no network.

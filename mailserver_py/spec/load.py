@@ -53,8 +53,11 @@ class Site:
         return self.folder / self.spec.secrets.folder / "public"
 
 
-def load_site(path_or_name: str | Path) -> Site:
-    """The site with a name under `inventories/`, or at a path. Raises OperatorError with all reasons."""
+def load_site(path_or_name: str | Path, *, files: bool = False) -> Site:
+    """The site with a name under `inventories/`, or at a path. Raises OperatorError with all reasons.
+
+    `files`: also check the files that the spec names; some are made after the spec is first read.
+    """
     folder = site_folder(path_or_name)
     file = folder / SPEC_FILE
     try:
@@ -64,7 +67,7 @@ def load_site(path_or_name: str | Path) -> Site:
     except OSError as error:
         cure = "a site is a folder with a mail.yaml; copy inventories/example"
         raise OperatorError(Reason(f"cannot be read: {error.strerror}", cure, str(file))) from None
-    spec, reasons = check_spec(text, folder)
+    spec, reasons = check_spec(text, folder, files=files)
     if spec is None:
         raise OperatorError(*reasons)
     return Site(folder.resolve().name, folder, spec)
@@ -87,7 +90,7 @@ def site_folder(path_or_name: str | Path) -> Path:
     )
 
 
-def check_spec(text: str, folder: Path) -> tuple[MailSpec | None, list[Reason]]:
+def check_spec(text: str, folder: Path, *, files: bool = False) -> tuple[MailSpec | None, list[Reason]]:
     """The spec when nothing is wrong with it; else None, and every reason in the file's order."""
     file = str(folder / SPEC_FILE)
     root, reasons = parse_source(text, file)
@@ -99,18 +102,19 @@ def check_spec(text: str, folder: Path) -> tuple[MailSpec | None, list[Reason]]:
     if spec is not None:
         reasons += [
             Reason(finding.text, finding.cure, file, find(root, finding.loc)[0].line)
-            for finding in _findings(spec, folder)
+            for finding in _findings(spec, folder if files else None)
             if not any(_related(finding.loc, cut) for cut in cuts)
         ]
     reasons.sort(key=lambda reason: reason.line)
     return (None if reasons else spec), reasons
 
 
-def _findings(spec: MailSpec, folder: Path) -> Iterator[Finding]:
+def _findings(spec: MailSpec, folder: Path | None) -> Iterator[Finding]:
     for rule in RULES:
         yield from rule(spec)
-    for file_rule in FILE_RULES:
-        yield from file_rule(spec, folder)
+    if folder is not None:
+        for file_rule in FILE_RULES:
+            yield from file_rule(spec, folder)
 
 
 def _validate(root: Node, file: str) -> tuple[MailSpec | None, list[Reason], list[Loc]]:

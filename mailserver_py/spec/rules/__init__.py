@@ -7,8 +7,9 @@ Invariants:
 To add a rule: a function in the file of its noun, its row in that file's table, and a test.
 """
 
+from . import addresses, files, hosts, readers, services
 from .shape import FileRule, Finding, Rule
 
-RULES: tuple[Rule, ...] = ()
-FILE_RULES: tuple[FileRule, ...] = ()
+RULES: tuple[Rule, ...] = (*addresses.RULES, *hosts.RULES, *services.RULES, *readers.RULES)
+FILE_RULES: tuple[FileRule, ...] = files.RULES
 __all__ = ["FILE_RULES", "RULES", "FileRule", "Finding", "Rule"]
