@@ -21,6 +21,10 @@ LITERAL_DIGITS_MAX = 19
 """Digits of the largest number64; more is no number of ours."""
 
 
+BEGINNING_BYTES = 160
+"""What is kept of a command that cannot be taken: enough for its tag."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How much one command may be."""
@@ -185,11 +189,8 @@ class Reader:
         line = self._take_line()
         room = self.limits.line_bytes - self._line_bytes
         if len(line if line is not None else self._buffer) > room:
-            return Unreadable(
-                bytes(self._command or self._buffer[:1024] or (line or b"")[:1024]),
-                b"The command is too long",
-                fatal=True,
-            )
+            beginning = bytes(self._command) or line or bytes(self._buffer)
+            return Unreadable(beginning[:BEGINNING_BYTES], b"The command is too long", fatal=True)
         if line is None:
             return None
         self._line_bytes += len(line)
@@ -230,7 +231,7 @@ class Reader:
 
     def _too_large(self, reason: bytes, *, waits: bool) -> Unreadable:
         """RFC 7888 §4: without a continuation the command is over; a literal that does not wait ends the connection."""
-        data = bytes(self._command[:1024])
+        data = bytes(self._command[:BEGINNING_BYTES])
         self._reset()
         return Unreadable(data, reason, fatal=not waits)
 

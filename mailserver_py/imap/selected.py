@@ -92,11 +92,9 @@ class Selected:
                 picked.extend(range(bisect_left(self.uids, low), bisect_right(self.uids, high)))
             return picked
         for low, high in wanted.resolve(self._told_count):
-            if lenient:
-                low, high = max(low, 1), min(high, self._told_count)
-            elif low < 1 or high > self._told_count:
+            if not lenient and (low < 1 or high > self._told_count):
                 raise bad(b"There is no message of that number")
-            picked.extend(range(low - 1, high))
+            picked.extend(range(max(low, 1) - 1, min(high, self._told_count)))
         return picked
 
     def is_gone(self, at: int) -> bool:

@@ -66,11 +66,10 @@ def parse_sequence_set(data: bytes, position: int = 0) -> tuple[SequenceSet, int
         match = _RANGE.match(data, position)
         if match is None:
             return None
-        low = STAR if match[1] == b"*" else int(match[1])
-        high = low if match[2] is None else STAR if match[2] == b"*" else int(match[2])
-        if (low > MAX_NUMBER and low != STAR) or (high > MAX_NUMBER and high != STAR):
+        ends = [STAR if end == b"*" else int(end) for end in match.groups() if end is not None]
+        if any(end > MAX_NUMBER and raw != b"*" for end, raw in zip(ends, match.groups(), strict=False)):
             return None
-        ranges.append((low, high))
+        ranges.append((ends[0], ends[-1]))
         position = match.end()
         if data[position : position + 1] != b",":
             return SequenceSet(tuple(ranges)), position

@@ -46,7 +46,7 @@ client gets its NO; a larger one ends the connection (RFC 7888 §4)."""
 APPEND_FACTOR = 4
 """Letters of one MULTIAPPEND together may be so many times the largest letter."""
 
-_TAG = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\+]{1,256}(?= |\Z)")
+_TAG = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\+]{1,128}(?= |\Z)")
 _VERB = re.compile(rb"[A-Za-z0-9.-]{1,64}")
 _HTTP = re.compile(rb"[A-Z]{3,10} \S{1,8000} HTTP/[0-9.]{1,4}\Z")
 
