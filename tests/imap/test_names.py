@@ -14,7 +14,7 @@ from mailserver_py.imap.replies import Refused
 from mailserver_py.mailstore.values import INBOX
 
 texts = st.text(
-    st.characters(exclude_categories=("Cs",), exclude_characters="\0\r\n"), min_size=1, max_size=40
+    st.characters(codec="utf-8", exclude_characters="\0\r\n"), min_size=1, max_size=40
 )
 
 
