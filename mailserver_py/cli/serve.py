@@ -10,6 +10,7 @@ import click
 from ..daemon.options import Options, Part
 from ..daemon.workers import run_process
 from ..errors import OperatorError, Reason
+from ..net.systemd import adopt_socket, take_sockets
 
 
 @click.command("serve")
@@ -24,6 +25,7 @@ from ..errors import OperatorError, Reason
 @click.option("--tls", type=click.Path(path_type=Path), default="/var/lib/mailserver-tls")
 @click.option("--runtime", type=click.Path(path_type=Path), default="/run/mailserver")
 @click.option("--rehearsal", type=click.Path(path_type=Path), hidden=True)
+@click.option("--socket", "passed", metavar="NAME=FD", multiple=True, hidden=True)
 def command(
     *,
     role: str,
@@ -33,6 +35,7 @@ def command(
     tls: Path,
     runtime: Path,
     rehearsal: Path | None,
+    passed: tuple[str, ...],
 ) -> None:
     """Run one role of the mail host until SIGTERM.
 
@@ -45,4 +48,8 @@ def command(
                 Reason("there is no folder of credentials", "systemd names it; by hand, pass --credentials")
             )
         credentials = Path(folder)
-    run_process(Options(Part(role), settings, state, credentials, tls, runtime, rehearsal))
+    sockets = take_sockets()
+    for text in passed:
+        name, _, fd = text.partition("=")
+        sockets.setdefault(name, []).append(adopt_socket(int(fd)))
+    run_process(Options(Part(role), settings, state, credentials, tls, runtime, rehearsal), sockets)

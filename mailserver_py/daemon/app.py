@@ -121,7 +121,7 @@ class App:
             hub=hub,
             resolver=resolver,
             ids=make_id,
-            policy=Policy(settings),
+            policy=Policy(settings, resolver),
             owner=owner,
             signing_keys=credentials.signing_keys,
             drain=Drain(),
@@ -250,10 +250,5 @@ class App:
 def _world(settings: HostSettings, resolver: Resolver, rehearsal: Rehearsal | None) -> World:
     chance = random.SystemRandom()
     shuffle: Callable[[list[str]], None] = chance.shuffle
-    own = Ownership(
-        settings.hostname,
-        "" if rehearsal else settings.ipv4,
-        "" if rehearsal else settings.ipv6,
-        allow_loopback=rehearsal is not None,
-    )
+    own = Ownership(settings.hostname, settings.ipv4, settings.ipv6, allow_loopback=rehearsal is not None)
     return World(resolver, rehearsal.dial if rehearsal else dial, opportunistic_context(), own, shuffle)

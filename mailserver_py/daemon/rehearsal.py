@@ -28,11 +28,10 @@ class Rehearsal:
 
     async def dial(self, address: str, port: int, *, timeout_s: float, source: str | None = None) -> Stream:
         """As `net.dial`, by the detour; addresses without one are nowhere."""
-        del source
         detour = self.ports.get(address, {}).get(port)
         if detour is None:
             raise ConnectionRefusedError("not part of this rehearsal")
-        return await dial(address, detour, timeout_s=timeout_s)
+        return await dial(address, detour, timeout_s=timeout_s, source=source)
 
 
 def load_rehearsal(path: Path) -> Rehearsal:

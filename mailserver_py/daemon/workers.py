@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 
-from mailserver_py.net.systemd import Notifier, take_sockets
+from mailserver_py.net.systemd import Notifier
 
 from .app import App
 from .options import Options
@@ -18,15 +19,15 @@ garbage, and the default of 700 costs a twentieth of its time.
 """
 
 
-def run_process(options: Options) -> None:
+def run_process(options: Options, sockets: Mapping[str, Sequence[socket.socket]]) -> None:
     """Runs to the end of the process's work. Raises OperatorError, WorldError."""
     gc.set_threshold(GC_THRESHOLD_COUNT, 20, 20)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_main(options))
+        runner.run(_main(options, sockets))
 
 
-async def _main(options: Options) -> None:
-    app = App(options, take_sockets(), Notifier())
+async def _main(options: Options, sockets: Mapping[str, Sequence[socket.socket]]) -> None:
+    app = App(options, sockets, Notifier())
     gc.freeze()  # what lives as long as the process need not be looked at again
     await app.run()
 

@@ -29,11 +29,15 @@ def take_sockets(environ: Mapping[str, str] | None = None) -> dict[str, list[soc
     names = environ.get("LISTEN_FDNAMES", "").split(":")
     sockets: dict[str, list[socket.socket]] = {}
     for index in range(count):
-        fd = FIRST_FD + index
-        os.set_inheritable(fd, False)
         name = names[index] if index < len(names) else ""
-        sockets.setdefault(name, []).append(socket.socket(fileno=fd))
+        sockets.setdefault(name, []).append(adopt_socket(FIRST_FD + index))
     return sockets
+
+
+def adopt_socket(fd: int) -> socket.socket:
+    """A socket that a parent left open for us; our own children do not get it."""
+    os.set_inheritable(fd, False)
+    return socket.socket(fileno=fd)
 
 
 class Notifier:
