@@ -33,6 +33,7 @@ from .local_delivery import deliver_local
 from .outbound import World, carry
 from .retry import next_attempt_at_s
 from .returning import return_to_sender
+from .trace_fields import without_return_path
 
 LETTERS_AT_ONCE_COUNT = 200
 """Letters in hand; each waits mostly for a peer."""
@@ -194,7 +195,7 @@ class QueueRunner:
             return
         async with self._budget.hold(letter.size_bytes):
             try:
-                data = await self._context.store.queue.read(letter)
+                data = without_return_path(await self._context.store.queue.read(letter))
             except LetterDamaged as error:
                 lost = Result(Fate.FAILED, "5.3.0", f"the letter was damaged on this server: {error}")
                 everybody = [recipient for group in by_domain.values() for recipient in group]

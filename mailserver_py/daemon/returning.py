@@ -17,6 +17,7 @@ from mailserver_py.smtp.replies import Reply
 from .bounce import Failure, Sender, build_bounce
 from .context import LEASE_S, DaemonContext
 from .local_delivery import deliver_local
+from .trace_fields import return_path_field
 
 
 async def return_to_sender(context: DaemonContext, letter: QueuedLetter, failures: Sequence[Failure]) -> None:
@@ -44,7 +45,7 @@ async def return_to_sender(context: DaemonContext, letter: QueuedLetter, failure
         return
     keys = context.signing_keys.get(sender.domain, ())
     staging = context.store.stage()
-    await staging.write(sign(bounce, keys, context.clock.now_s()) + bounce)
+    await staging.write(return_path_field("") + sign(bounce, keys, context.clock.now_s()) + bounce)
     queued = await context.store.queue.accept(
         NewLetter(
             trace_id=trace_id,
