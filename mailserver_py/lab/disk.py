@@ -61,6 +61,11 @@ class Disk:
         if not os.path.ismount(self.root):
             mount_tree(self.image.folders(), upper, work, self.root, self.source)
 
+    def settle(self) -> None:
+        """Bring to a virtual disk what was written from outside: a power cut shall lose only the host's own writes."""
+        if self.size_bytes:
+            run(["sync", "--file-system", str(self.written)])
+
     def unmount(self) -> None:
         # Lazily: a process that died a moment ago may still hold it.
         for place in (self.root, self.written):

@@ -138,6 +138,7 @@ class Host:
         self.disk.mount()
         # Not before: a host that was never switched on may be half furnished, and is made anew.
         (self.folder / "host.json").write_text(self.plan.serialize())
+        self.disk.settle()
         nspawn = [
             *("nsenter", f"--net={NAMESPACES / self.names.namespace}"),
             *("systemd-nspawn", "--quiet", "--boot", "--directory", str(self.root)),

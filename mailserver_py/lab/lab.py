@@ -108,9 +108,10 @@ class Lab:
             for wanted in missing:
                 ensure_image(wanted, self.say)
             step("base images and their layers", new=bool(missing))
-        registries = lookup_registries()
         with self._step("network") as step:
-            step("namespace, bridge, guarded uplink", new=self._ensure_network(registries))
+            step("namespace, bridge, guarded uplink", new=self._ensure_network())
+        lines = (self.names.state / "registries").read_text().splitlines()
+        registries = [Registry.parse(line) for line in lines]
         with self._step("authority") as step:
             step(f"pebble, {authority.DIRECTORY}", new=self._ensure_authority(site))
         with self._step("dns") as step:
@@ -210,7 +211,7 @@ class Lab:
     def _held(self) -> dict[str, str]:
         return dict(json.loads(self._note.read_text())) if self._note.exists() else {}
 
-    def _ensure_network(self, registries: Sequence[Registry]) -> bool:
+    def _ensure_network(self) -> bool:
         if self.stands:
             return False
         # What a crash left without its network is of no use.
@@ -221,8 +222,12 @@ class Lab:
             self.names.state.mkdir(parents=True, exist_ok=True)
             if held:
                 self._note.write_text(held)
+        self.names.state.mkdir(parents=True, exist_ok=True)
         for setting, value in (INOTIFY, FORWARDING):
-            remains.set_machine(self.names, setting, value)
+            remains.set_machine(setting, value)
+        registries = lookup_registries()
+        lines = "".join(f"{registry.serialize()}\n" for registry in registries)
+        (self.names.state / "registries").write_text(lines)
         self.network.create(registries)
         resolv = f"nameserver {RESOLVER}\noptions edns0 trust-ad timeout:2\n"
         (self.names.state / "resolv.conf").write_text(resolv)
@@ -260,6 +265,7 @@ class Lab:
             addresses += public_addresses(site.spec)
         zones += derive_reverse(addresses)
         names = server.ensure_zones(zones)
+        server.ensure_reverse(addresses)
         server.start_resolver(registries, zones, derive_stand_ins(site.spec) if site else ())
         return new or bool(names)
 

@@ -27,6 +27,9 @@ TOP = "test"
 SIGNING_S = 15.0
 
 
+Address = IPv4Address | IPv6Address
+
+
 @dataclass(frozen=True, slots=True)
 class TsigKey:
     """Who may change and transfer a zone (RFC 8945)."""
@@ -54,7 +57,7 @@ class Zone:
         return name == self.name or name.endswith(f".{self.name}")
 
 
-def reverse_zone(address: IPv4Address | IPv6Address) -> str:
+def reverse_zone(address: Address) -> str:
     """The reverse zone that a provider would keep for an address: its /24, or its /64."""
     if address in NETWORK4 or address in NETWORK6:
         network: IPv4Network | IPv6Network = NETWORK4 if address.version == 4 else NETWORK6
@@ -65,7 +68,7 @@ def reverse_zone(address: IPv4Address | IPv6Address) -> str:
     return ".".join(labels[digits:])
 
 
-def plan(further: Sequence[IPv4Address | IPv6Address] = ()) -> HostPlan:
+def plan(further: Sequence[Address] = ()) -> HostPlan:
     """The DNS host; `further` are addresses at which a rehearsed site expects its name server."""
     resolver = (RESOLVER, ipv6_of(RESOLVER))
     return HostPlan(NAME, NAMESERVER, INFRASTRUCTURE, (*resolver, *further))
@@ -172,6 +175,14 @@ class Nameserver:
         self.change(
             zone, [("zone-unset", f"{owner}.", rdtype), ("zone-set", f"{owner}.", str(ttl_s), rdtype, rdata)]
         )
+
+    def ensure_reverse(self, hosts: Sequence[tuple[str, Address]]) -> None:
+        """Give addresses that have no reverse name theirs, as their provider would on request."""
+        for name, address in hosts:
+            zone, owner = reverse_zone(address), address.reverse_pointer
+            there = self.host.attempt("knotc", "zone-read", f"{zone}.", f"{owner}.", "PTR")
+            if " PTR " not in there.stdout:
+                self.change(zone, [("zone-set", f"{owner}.", "5", "PTR", f"{name}.")])
 
     def remove_record(self, owner: str, rdtype: str, *, zone: str) -> None:
         self.change(zone, [("zone-unset", f"{owner}.", rdtype)])

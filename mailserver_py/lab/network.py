@@ -27,14 +27,19 @@ from .names import CLIENTS, GATEWAY, NAMESPACES, NETWORK4, NETWORK6, Names, ipv6
 
 BRIDGE = "lab0"
 UPLINK = "wan"
+# Deprecated (RFC 4862 §5.5.4): for who asks for such an address, nobody's default source.
+SPARE = ("nodad", "valid_lft", "forever", "preferred_lft", "0")
 
 RULES = """
 table inet lab {{
   set registries {{ type ipv4_addr; {elements} }}
   set indexes {{ type ipv4_addr; {indexes} }}
+  set stopped {{ type ipv4_addr . ipv4_addr; flags dynamic; size 1024; counter; }}
   counter leaked {{ }}
   chain allowed {{
     ip daddr @registries tcp dport {{ 80, 443 }} accept
+    ip6 daddr ff02::/16 drop comment "the kernel's own multicast, which ends at the link anyway"
+    update @stopped {{ ip saddr . ip daddr }}
     counter name leaked drop
   }}
   chain forward {{
@@ -101,6 +106,14 @@ class Registry:
     addresses: tuple[str, ...]
     for_hosts: bool = True
     """False: only the operator's programs, which run in the lab's network, may reach it."""
+
+    def serialize(self) -> str:
+        return " ".join([self.name, str(int(self.for_hosts)), *self.addresses])
+
+    @classmethod
+    def parse(cls, line: str) -> Registry:
+        name, for_hosts, *addresses = line.split()
+        return cls(name, tuple(addresses), for_hosts == "1")
 
 
 def lookup_registries() -> tuple[Registry, ...]:
@@ -170,7 +183,7 @@ class Network:
             ["addr", "add", f"{ipv6_of(GATEWAY)}/{NETWORK6.prefixlen}", *bridge, "nodad"],
             *(["addr", "add", f"{client}/{NETWORK4.prefixlen}", *bridge] for client in CLIENTS),
             *(
-                ["addr", "add", f"{ipv6_of(client)}/{NETWORK6.prefixlen}", *bridge, "nodad"]
+                ["addr", "add", f"{ipv6_of(client)}/{NETWORK6.prefixlen}", *bridge, *SPARE]
                 for client in CLIENTS
             ),
             ["link", "set", BRIDGE, "up"],
@@ -210,10 +223,16 @@ class Network:
         attempt(["ip", "netns", "del", self.names.host(host)])
 
     def leaked_count(self) -> int:
-        """Packets that tried to leave the lab."""
+        """Packets that tried to leave the lab, and were dropped."""
         seen = attempt(self.inside(["nft", "list", "counter", "inet", "lab", "leaked"])).stdout
         found = re.search(r"packets (\d+)", seen)
         return int(found.group(1)) if found else 0
+
+    def leaks(self) -> tuple[tuple[str, str], ...]:
+        """Who wanted to leave, and to where: pairs of IPv4 addresses."""
+        seen = attempt(self.inside(["nft", "list", "set", "inet", "lab", "stopped"])).stdout
+        pairs = re.findall(r"(\d+\.\d+\.\d+\.\d+) \. (\d+\.\d+\.\d+\.\d+) counter", seen)
+        return tuple(sorted(set(pairs)))
 
     def _connect_uplink(self, registries: str) -> None:
         outer, inner = self.names.uplink

@@ -21,6 +21,8 @@ from .commands import attempt, run
 from .names import CACHE, NAMESPACES, PREFIX, STATE, Names
 
 GRACE_S = 3.0
+SETTINGS = STATE / "machine.json"
+"""What the machine's own settings were before the first lab; one for all labs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,6 @@ def find(names: Names) -> Remains:
 def remove(names: Names) -> Remains:
     """End and remove it all; returns what still stands (nothing, unless something is broken)."""
     there = find(names)
-    settings = _kept_settings(names)
     for group in there.groups:
         cgroups.kill(group)
     _end(_processes(there.namespaces, there.groups))
@@ -79,11 +80,12 @@ def remove(names: Names) -> Remains:
         cgroups.remove(group)
     if not _mounts(names):  # never remove through a mount
         shutil.rmtree(names.state, ignore_errors=True)
+    if not any(p.name.startswith(PREFIX) for p in _listed(NAMESPACES)):
+        for setting, value in _kept_settings().items():
+            Path("/proc/sys", setting).write_text(value)
+        SETTINGS.unlink(missing_ok=True)
         with suppress(OSError):
             STATE.rmdir()
-    if not any(p.name.startswith(PREFIX) for p in _listed(NAMESPACES)):
-        for setting, value in settings.items():
-            Path("/proc/sys", setting).write_text(value)
     return find(names)
 
 
@@ -94,26 +96,20 @@ def remove_cache() -> None:
     shutil.rmtree(CACHE, ignore_errors=True)
 
 
-def set_machine(names: Names, setting: str, value: str) -> None:
+def set_machine(setting: str, value: str) -> None:
     """Change one of the machine's sysctls, and note the old value so that the last lab's `down` puts it back."""
     place = Path("/proc/sys", setting)
     old = place.read_text().strip()
     if old == value:
         return
-    kept = {setting: old, **_kept_settings(names)}
-    names.state.mkdir(parents=True, exist_ok=True)
-    _settings_file(names).write_text(json.dumps(kept))
+    STATE.mkdir(parents=True, exist_ok=True)
+    SETTINGS.write_text(json.dumps({setting: old, **_kept_settings()}))
     place.write_text(value)
 
 
-def _settings_file(names: Names) -> Path:
-    return names.state / "machine.json"
-
-
-def _kept_settings(names: Names) -> dict[str, str]:
+def _kept_settings() -> dict[str, str]:
     with suppress(OSError, ValueError):
-        kept = json.loads(_settings_file(names).read_text())
-        return {str(setting): str(value) for setting, value in kept.items()}
+        return {str(setting): str(value) for setting, value in json.loads(SETTINGS.read_text()).items()}
     return {}
 
 

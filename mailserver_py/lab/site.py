@@ -15,6 +15,7 @@ from mailserver_py.errors import OperatorError, Reason
 from mailserver_py.spec.model import Host as HostSpec
 from mailserver_py.spec.model import MailSpec
 
+from . import stranger
 from .authority import DIRECTORY
 from .host import HostPlan
 from .images import Image
@@ -22,18 +23,26 @@ from .names import AUTHORITY, FIRST_HOST, LAST_HOST, NETWORK4, NETWORK6
 from .nameserver import TOP, Zone, reverse_zone
 
 Address = IPv4Address | IPv6Address
+OWN = (stranger.DOMAIN, f"acme.{TOP}", f"ns.{TOP}")
+"""Names of the lab's own servers."""
 
 
 def derive_hosts(spec: MailSpec, image: Image) -> tuple[HostPlan, ...]:
     """One lab host for each host of the spec, at the spec's own addresses."""
-    plans: list[HostPlan] = []
-    for name, host in spec.hosts.items():
-        wanted = tuple(dict.fromkeys(_addresses(host)))
-        inside = [a for a in wanted if isinstance(a, IPv4Address) and FIRST_HOST <= a <= LAST_HOST]
-        used = {plan.address for plan in plans}
-        address = inside[0] if inside else free_address(used)
-        plans.append(HostPlan(name, address, image, tuple(a for a in wanted if a != address)))
-    return tuple(plans)
+    wanted = {name: tuple(dict.fromkeys(_addresses(host))) for name, host in spec.hosts.items()}
+    # First those that stand in the lab's own network anyway: nobody else may get their address.
+    given: dict[str, IPv4Address] = {}
+    for name, addresses in wanted.items():
+        for address in addresses:
+            if isinstance(address, IPv4Address) and FIRST_HOST <= address <= LAST_HOST:
+                given.setdefault(name, address)
+    for name in wanted:
+        if name not in given:
+            given[name] = free_address(set(given.values()))
+    return tuple(
+        HostPlan(name, given[name], image, tuple(a for a in addresses if a != given[name]))
+        for name, addresses in wanted.items()
+    )
 
 
 def free_address(used: set[IPv4Address]) -> IPv4Address:
@@ -53,20 +62,20 @@ def derive_zones(spec: MailSpec) -> tuple[Zone, ...]:
     zones = [
         name for name in names if not any(name != other and name.endswith(f".{other}") for other in names)
     ]
-    if TOP in zones:
-        cure = f"call it example.{TOP}, or by its real name"
-        raise OperatorError(Reason(f"{TOP}. itself belongs to the lab; no site can have it", cure))
+    if taken := [
+        zone for zone in zones if any(Zone(zone).holds(name) or Zone(name).holds(zone) for name in OWN)
+    ]:
+        raise OperatorError(
+            *(Reason(f"{zone} belongs to the lab itself; a rehearsed site cannot have it") for zone in taken)
+        )
     key = spec.dns.rfc2136.key_name.rstrip(".") if spec.dns.rfc2136 else ""
     return tuple(Zone(name, key_name=key) for name in zones)
 
 
 def derive_reverse(hosts: Sequence[tuple[str, Address]], key: str = "") -> tuple[Zone, ...]:
-    """The provider's reverse zones for names and addresses."""
-    records: dict[str, list[str]] = {}
-    for name, address in hosts:
-        zone = reverse_zone(address)
-        records.setdefault(zone, []).append(f"{address.reverse_pointer}. PTR {name}.")
-    return tuple(Zone(zone, tuple(lines), key, signed=False) for zone, lines in records.items())
+    """The provider's reverse zones for the addresses of hosts; unsigned, as many are."""
+    names = dict.fromkeys(reverse_zone(address) for _, address in hosts)
+    return tuple(Zone(name, key_name=key, signed=False) for name in names)
 
 
 def public_addresses(spec: MailSpec) -> tuple[tuple[str, Address], ...]:

@@ -13,7 +13,8 @@ from .shape import Finding
 
 
 def files_are_there(spec: MailSpec, folder: Path) -> Iterator[Finding]:
-    """Every file that the spec names beside itself."""
+    """Every file that the spec names beside itself; not those in a folder of its own for what is generated."""
+    generated = folder / spec.secrets.folder if spec.secrets.folder not in ("", ".") else None
     named: list[tuple[Loc, str | None, str]] = [
         (("tls", "certificate"), spec.tls.certificate, "the certificate"),
         (("verification", "ca_file"), spec.verification.ca_file, "the file of certificates"),
@@ -25,7 +26,10 @@ def files_are_there(spec: MailSpec, folder: Path) -> Iterator[Finding]:
     if stranger is not None and stranger.ca_file != "none":
         named.append((("verification", "stranger", "ca_file"), stranger.ca_file, "the file of certificates"))
     for loc, name, what in named:
-        if name is not None and not (folder / Path(name).expanduser()).is_file():
+        path = folder / Path(name).expanduser() if name is not None else None
+        if path is None or (generated is not None and generated in path.parents):
+            continue
+        if not path.is_file():
             text = f"{what} {name!r} is not there"
             yield Finding(
                 loc, text, f"put it into {folder}, or mend the path (relative to the site's folder)"
