@@ -99,7 +99,7 @@ class Target:
 def provision() -> None:
     """Makes pyinfra's current host a mail host: called by `deploy.py`, once for each host.
 
-    Host data: `site` (the loaded spec), and optionally `release` (an older one to go back to).
+    Host data: `site` (the loaded spec), `hostname` (in it), and optionally `release` (an older one to go back to).
     """
     target = _prepare()
     if target is None:
@@ -115,7 +115,8 @@ def _prepare() -> Target | None:
     """The target, when nothing speaks against it; else the host leaves the run, and nothing on it was touched."""
     try:
         target = Target(
-            host, derive_wish(host.data.site, host.name, wanted_release=host.data.get("release") or "")
+            host,
+            derive_wish(host.data.site, host.data.hostname, wanted_release=host.data.get("release") or ""),
         )
         reasons = check_host(target.wish, target.look(), time.time())
     except OperatorError as error:

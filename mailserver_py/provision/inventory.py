@@ -39,6 +39,7 @@ def _data(site: Site, name: str, host: Host) -> dict[str, Any]:
     address = ssh.address or str(host.ipv4 or host.ipv6 or name)
     data: dict[str, Any] = {
         "site": site,
+        "hostname": name,
         "ssh_hostname": address,
         "ssh_port": ssh.port,
         "ssh_user": ssh.user,

@@ -8,6 +8,7 @@ DNS records are not published yet, this step fails and says so, and all before i
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Iterator
 
 from ..seen import Seen
@@ -16,6 +17,7 @@ from ..wish import Wish
 from .listeners import question
 from .shape import Change, Step
 
+JOURNAL_LINES = 8
 SHOWN_S = 20
 """Until every worker shows the new certificate."""
 
@@ -44,20 +46,19 @@ def key_digest(wish: Wish) -> str:
 
 
 def _obtain(wish: Wish, seen: Seen) -> str:
-    hint = (
-        f"No certificate yet: the lines above say why. The authority must be able to look up {wish.hostname} and reach"
-        f" its port 80: publish the records with `mailserver publish {wish.site}` and deploy again, or wait for"
-        f" the hourly timer. Until then the listeners show a certificate of their own making."
-    )
-    lines = f"journalctl --no-pager -o cat -n 12 -u {CERT} >&2"
+    hint = f"No certificate from {CERT}; the lines above say why."
+    if wish.spec.tls.source == "acme":
+        hint += (
+            f" The authority must be able to look up {wish.hostname} and to reach its port 80: publish the records"
+            f" with `mailserver publish {wish.site}`, then deploy again or wait for the hourly timer. Until then the"
+            " listeners show a certificate of their own making."
+        )
     return (
-        f"systemctl reset-failed {CERT} 2>/dev/null; systemctl start {CERT}"
-        f" || {{ {lines}; echo {_quoted(hint)} >&2; exit 1; }}; {question(wish, seen, SHOWN_S)} --strict"
+        f"systemctl reset-failed {CERT} 2>/dev/null; systemctl start {CERT} 2>/dev/null"
+        f" || {{ journalctl --no-pager -o cat -n {JOURNAL_LINES} -u {CERT} >&2;"
+        f" echo {shlex.quote(hint)} >&2; exit 1; }};"
+        f" {question(wish, seen, SHOWN_S)} --strict"
     )
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "’") + "'"
 
 
 STEP = Step("certificate", changes)

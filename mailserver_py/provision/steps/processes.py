@@ -29,8 +29,9 @@ def changes(wish: Wish, seen: Seen) -> Iterator[Change]:
         if seen.unit(name).get("UnitFileState") != "enabled"
     ]
     if disabled:
+        # What does not run now either is named below, once.
         yield Change(
-            what=tuple(f"{name}: not started at boot" for name in disabled),
+            what=tuple(f"{name}: not started at boot" for name in disabled if seen.active(name)),
             script=f"systemctl enable --quiet {' '.join(disabled)}",
         )
     closed = [name for name in sockets if not seen.active(name)]
@@ -84,7 +85,7 @@ def _restart(units: list[str]) -> str:
     # One after the other, and no further after the first that fails: the others still serve.
     return (
         f"systemctl reset-failed {' '.join(units)} 2>/dev/null; for unit in {' '.join(units)}; do"
-        f' systemctl restart "$unit" || {{ journalctl --no-pager -o cat -n {JOURNAL_LINES} -u "$unit" >&2;'
+        f' systemctl restart "$unit" 2>/dev/null || {{ journalctl --no-pager -o cat -n {JOURNAL_LINES} -u "$unit" >&2;'
         f' echo "$unit does not start; above are its last lines. The processes after it were left alone." >&2;'
         f" exit 1; }}; done"
     )
