@@ -97,7 +97,7 @@ def measure_delivery(root: Path, process_count: int, session_count: int, count: 
     processes = [context.Process(target=worker, args=share) for _ in range(process_count)]
     for process in processes:
         process.start()
-    figures = [results.get() for _ in processes]
+    figures = [results.get(timeout=120) for _ in processes]
     for process in processes:
         process.join()
     spent_s = max(f[1] for f in figures) - min(f[0] for f in figures)

@@ -160,7 +160,7 @@ class Store(Protocol):
 
     @property
     def suspect(self) -> str:
-        """Why this process may promise nothing more (a sync failed); empty while all is well. The cure is a new process."""
+        """Why this process may promise nothing more (a sync failed); empty while all is well. Cure: a new process."""
 
     def stage(self) -> Staging:
         """A fresh place for the bytes of one letter."""

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ..values import StoreUnavailable
 from .schema import ACCOUNT_VERSION, connect, version_of
-from .transaction import sync_folder
+from .transaction import checkpoint, sync_folder
 
 OPEN_COUNT = 100
 """Accounts kept open: up to six descriptors each, well below the 1,024 that a process may have without being asked."""
@@ -67,6 +67,16 @@ class Index:
                 raise
             self.writing = connection
         return self.writing
+
+    def is_made(self) -> bool:
+        """Whether the account's tables are there. Raises sqlite3.Error, OperatorError."""
+        return self.path.exists() and version_of(self.writer(), self.path, ACCOUNT_VERSION) > 0
+
+    def checkpoint(self) -> None:
+        """Carries the log over into the database. Raises SyncFailed."""
+        self.step_count = 0
+        if self.writing is not None:
+            checkpoint(self.writing)
 
     def drop_writer(self) -> None:
         """Closes the writing connection, after an error or to save descriptors."""

@@ -8,9 +8,15 @@ SQLite (`wal_autocheckpoint=0`): it would run them inside a commit that somebody
 from __future__ import annotations
 
 import sqlite3
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
+from urllib.parse import quote
 
 from ...errors import OperatorError, Reason
+
+T = TypeVar("T")
 
 SYNCHRONOUS = "FULL"
 
@@ -19,6 +25,9 @@ ACCOUNT_VERSION = 1
 
 BUSY_LIMIT_S = 10.0
 """How long a reader, or the making of a database, waits for another process: far above any commit, it means a hang."""
+
+RETRY_S = 0.0003
+"""Pause before asking again: a third of a commit, so that a waiter gets its turn in time."""
 
 LOG_LIMIT_BYTES = 16 * 1024 * 1024
 """A write-ahead log is cut back to this once it has been carried over; it grows above it only under a long reader."""
@@ -80,13 +89,32 @@ from the files and may be emptied at any time. `deliveries` are the queue's reci
 are all with ids below `account.done_below`."""
 
 
-def connect(path: Path, *, writing: bool) -> sqlite3.Connection:
-    """A connection for one thread at a time, transactions by hand. Raises sqlite3.Error.
+def patiently(run: Callable[[], T]) -> T:
+    """Runs something again while another process has the database locked. Raises sqlite3.Error after BUSY_LIMIT_S.
 
-    A writer does not wait inside SQLite, whose pauses grow to 100 ms: `transaction.begin` asks again much sooner.
+    SQLite's own waiting is too coarse for the write lock (its pauses grow to 100 ms), and it does not wait at all where
+    two processes make one database, or the last one closes it.
     """
+    deadline_s = time.monotonic() + BUSY_LIMIT_S
+    while True:
+        try:
+            return run()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline_s:
+                raise
+        time.sleep(RETRY_S)
+
+
+def connect(path: Path, *, writing: bool) -> sqlite3.Connection:
+    """A connection for one thread at a time, transactions by hand. Raises sqlite3.Error."""
+    return patiently(lambda: connect_once(path, writing=writing))
+
+
+def connect_once(path: Path, *, writing: bool) -> sqlite3.Connection:
+    """One attempt. A writer does not wait inside SQLite; see `patiently`."""
     connection = sqlite3.connect(
-        path,
+        f"file:{quote(str(path))}?mode={'rwc' if writing else 'rw'}",
+        uri=True,
         timeout=BUSY_LIMIT_S,
         isolation_level=None,
         check_same_thread=False,
@@ -106,7 +134,7 @@ def connect(path: Path, *, writing: bool) -> sqlite3.Connection:
 
 def version_of(connection: sqlite3.Connection, path: Path, known_version: int) -> int:
     """The schema's version; 0 for a database with no tables yet. Raises OperatorError when a later release wrote it."""
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (version,) = patiently(lambda: connection.execute("PRAGMA user_version").fetchone())
     if version > known_version:
         raise OperatorError(
             Reason(

@@ -17,7 +17,7 @@ from . import mailbox_changes, queue_changes
 from .account import EmbeddedAccount
 from .check import check_store
 from .files import Files, sync_file
-from .index import Shelf
+from .index import Shelf, store_errors
 from .queue import EmbeddedQueue
 from .release import release_files
 from .site import Site
@@ -141,7 +141,15 @@ class EmbeddedStore:
 
     async def maintain(self) -> int:
         """Removes files that nobody refers to any more, and what dead processes left; how many files went."""
-        return await self.in_thread(release_files, self)
+        return await self.in_thread(self.maintain_now)
+
+    def maintain_now(self) -> int:
+        """The same, in a thread."""
+        try:
+            with store_errors():
+                return release_files(self)
+        except (SyncFailed, OperatorError) as error:
+            raise StoreUnavailable(str(error)) from error
 
     async def close(self) -> None:
         """Ends the threads after what was promised is written."""

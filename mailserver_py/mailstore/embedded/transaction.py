@@ -12,16 +12,12 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..values import StoreUnavailable
-from .schema import BUSY_LIMIT_S
-
-RETRY_S = 0.0003
-"""Pause before asking for the write lock again: a third of a commit, so that a waiter gets its turn in time."""
+from .schema import SYNCHRONOUS, patiently
 
 SYNC_FAILURES = frozenset(
     {sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC, sqlite3.SQLITE_IOERR_CLOSE}
@@ -56,17 +52,7 @@ def sync_folder(path: Path | str) -> None:
 
 def begin(connection: sqlite3.Connection) -> None:
     """Takes the write lock, waiting for other processes. Raises sqlite3.OperationalError when it takes too long."""
-    deadline_s = time.monotonic() + BUSY_LIMIT_S
-    while True:
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
-            busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-            if not busy or time.monotonic() > deadline_s:
-                raise
-            time.sleep(RETRY_S)
-        else:
-            return
+    patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
 
 
 def transact(connection: sqlite3.Connection, steps: Sequence[Step]) -> None:
@@ -119,6 +105,9 @@ def overwrite_refused(connection: sqlite3.Connection) -> None:
     except sqlite3.Error:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
+    finally:
+        # The last connection to close carries the log over; that must be synced, or what was promised could go.
+        connection.execute(f"PRAGMA synchronous = {SYNCHRONOUS}")
 
 
 def checkpoint(connection: sqlite3.Connection) -> None:

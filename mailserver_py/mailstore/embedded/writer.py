@@ -10,6 +10,7 @@ Jobs of one account run in the order they came; a job of the site's database may
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import sqlite3
 import threading
@@ -18,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...errors import OperatorError
 from ..names import USUAL_MAILBOXES
 from ..values import Changed, Staged, StoreUnavailable
 from . import queue_changes
@@ -25,13 +27,16 @@ from .files import Files
 from .index import Index, Shelf
 from .mailbox_changes import create_account
 from .site import Site
-from .transaction import Step, SyncFailed, checkpoint, sync_folder, transact
+from .transaction import Step, SyncFailed, sync_folder, transact
 
 ACCOUNT_THREAD_COUNT = 4
 """Accounts that commit together share the file system's commits; more threads only wait for each other."""
 
 CHECKPOINT_STEP_COUNT = 400
 """Steps after which a log is carried over into its database: about 10 MB of log for letters of common size."""
+
+MADE_LIMIT_COUNT = 100_000
+"""Names of accounts remembered, some 10 MB; beyond, their databases are looked at again."""
 
 Run = Callable[[sqlite3.Connection], Any]
 Announce = Callable[[Changed], None]
@@ -55,10 +60,14 @@ class Job:
     """Those of `accounts`, with what came of them; `site` may look at them."""
     result: Any = None
     error: BaseException | None = None
+    is_durable: bool = False
+    """Its last step is committed: only now may it be answered without an error."""
+    is_answered: bool = False
 
     def refuse(self, error: BaseException) -> None:
-        """Keeps the first error."""
-        self.error = self.error or error
+        """Keeps the first error; what is durable stays so."""
+        if not self.is_durable:
+            self.error = self.error or error
 
 
 class Writer:
@@ -76,6 +85,10 @@ class Writer:
         """Why nothing may be promised any more; empty while all is well."""
         self.done_below = 0
         """Recipients with lower ids need no trace of their delivery any more."""
+        self.made: set[str] = set()
+        """Accounts known to exist."""
+        self.long_logs: list[str] = []
+        """Accounts whose log is to be carried over."""
         self.waiting: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self.pool = ThreadPoolExecutor(ACCOUNT_THREAD_COUNT, "store-account")
         self.thread = threading.Thread(target=self.run, name="store-writer", daemon=True)
@@ -109,67 +122,59 @@ class Writer:
                 self.run_batch(jobs)
 
     def run_batch(self, jobs: list[Job]) -> None:
-        """Runs a batch; whatever happens, every job is answered."""
-        if self.suspect:
-            self.answer([refused(job, StoreUnavailable(self.suspect)) for job in jobs])
-            return
+        """Runs a batch; whatever happens, every job is answered, and only durable ones without an error."""
         try:
+            self.require_trust()
             if any(job.staged for job in jobs):
                 with self.files.turns.batch():
                     self.run_stages(jobs)
             else:
                 self.run_stages(jobs)
+            self.answer(jobs)
+            self.run_releases(jobs)
+            self.run_checkpoints()
         except SyncFailed as error:
             self.suspect = self.suspect or str(error)
-            self.answer([refused(job, StoreUnavailable(self.suspect)) for job in jobs])
+            self.refuse(jobs, StoreUnavailable(self.suspect))
+        except (sqlite3.Error, OSError) as error:
+            self.refuse(jobs, StoreUnavailable(f"the store cannot be written: {error}"))
         except Exception as error:  # a bug must not leave callers waiting for ever
-            self.answer([refused(job, error) for job in jobs])
+            self.refuse(jobs, error)
+
+    def require_trust(self) -> None:
+        """Raises SyncFailed after a sync failed."""
+        if self.suspect:
+            raise SyncFailed(self.suspect)
 
     def run_stages(self, jobs: list[Job]) -> None:
-        """The stages of one batch. Raises SyncFailed."""
+        """The stages of one batch; leaves the later jobs to be answered. Raises SyncFailed."""
         failed = self.files.publish(letter for job in jobs for letter in job.staged)
         for job in jobs:
             for letter in job.staged:
                 if letter.sha256 in failed:
                     job.refuse(failed[letter.sha256])
-        entering = [job for job in jobs if job.site and not job.accounts and not job.prepare]
-        if entering:
-            self.run_site(entering)
-            self.answer(entering)
-        rest = [job for job in jobs if job.accounts or job.prepare]
-        if not rest:
-            self.site.checkpoint(CHECKPOINT_STEP_COUNT)
-            return
-        self.run_accounts(rest)
-        finishing = [job for job in rest if job.site]
-        if finishing:
-            self.run_site(finishing)
-        self.answer(rest)
-        self.run_releases(rest)
-        self.site.checkpoint(CHECKPOINT_STEP_COUNT)
+        entering = [job for job in jobs if job.site and not job.accounts]
+        self.run_site(entering)
+        self.answer(entering)
+        rest = [job for job in jobs if job.accounts]
+        if rest:
+            self.run_accounts(rest)
+            self.run_site([job for job in rest if job.site])
 
     def run_site(self, jobs: Sequence[Job]) -> None:
-        """One transaction of the site's database for the jobs that are not refused yet."""
+        """One transaction of the site's database for the jobs that are not refused yet. Raises SyncFailed."""
         steps = [(job, Step(job.site)) for job in jobs if job.error is None and job.site]
-        if not steps:
-            return
-        self.site.transact([step for _, step in steps])
+        if steps:
+            self.site.transact([step for _, step in steps])
         for job, step in steps:
-            job.result = step.result
-            if step.error is not None:
-                job.refuse(step.error)
+            settle(job, step)
 
     def run_accounts(self, jobs: Sequence[Job]) -> None:
-        """The account steps of the jobs: one transaction for each account, several accounts at once."""
+        """The account steps of the jobs: one transaction for each account, several accounts at once. Raises SyncFailed
+        after the jobs of the accounts that did commit are marked as durable."""
         groups: dict[str, list[Step]] = {}
         for job in jobs:
-            try:
-                if job.prepare is not None and job.error is None:
-                    job.prepare(job)
-            except SyncFailed:
-                raise
-            except Exception as error:  # a damaged letter, or a bug: this job's own
-                job.refuse(error)
+            self.prepare(job)
             if job.error is None:
                 for name, run in job.accounts:
                     step = Step(run)
@@ -184,28 +189,34 @@ class Writer:
             except SyncFailed as error:
                 failures.append(error)
 
+        for name, steps in groups.items():
+            self.make_account(name, steps)
         if len(groups) == 1:
             run_group(*groups)
-        elif groups:
-            self.make_accounts(groups)
+        else:
             list(self.pool.map(run_group, groups))
-        if failures:
-            raise failures[0]
         for job in jobs:
             if job.site is None and job.steps:
-                step = job.steps[0]
-                job.result = step.result
-                if step.error is not None:
-                    job.refuse(step.error)
+                settle(job, job.steps[0])
+        if failures:
+            raise failures[0]
+
+    def prepare(self, job: Job) -> None:
+        """Lets a job do what it needs before its account steps."""
+        if job.prepare is None or job.error is not None:
+            return
+        try:
+            job.prepare(job)
+        except Exception as error:  # a damaged letter, or a bug: this job's own
+            job.refuse(error)
 
     def run_account(self, index: Index, steps: Sequence[Step]) -> None:
-        """One transaction of one account. Raises SyncFailed."""
+        """One transaction of one account, unless it could not be made. Raises SyncFailed."""
+        if steps[0].error is not None:
+            return
         try:
-            self.make_account(index)
             connection = index.writer()
-        except SyncFailed:
-            raise
-        except Exception as error:  # damage of any kind: the account waits for a person
+        except (sqlite3.Error, OSError, OperatorError) as error:
             for step in steps:
                 step.error = StoreUnavailable(f"the account cannot be opened: {error}")
             return
@@ -216,24 +227,31 @@ class Writer:
                 index.drop_writer()
         index.step_count += len(steps)
         if index.step_count >= CHECKPOINT_STEP_COUNT:
-            index.step_count = 0
-            checkpoint(connection)
+            self.long_logs.append(index.name)
 
-    def make_accounts(self, names: Sequence[str] | dict[str, list[Step]]) -> None:
-        """Makes missing accounts one after another: their UIDVALIDITY values come from the site's database."""
-        for name in names:
-            if not self.shelf.path(name).exists():
-                with self.shelf.using(name) as index:
-                    self.make_account(index)
+    def make_account(self, name: str, steps: Sequence[Step]) -> None:
+        """Makes an account's folder, database and usual mailboxes, durably, if it is not there; else fails its steps.
 
-    def make_account(self, index: Index) -> None:
-        """Makes an account's folder, database and usual mailboxes, durably, if it is not there."""
-        if index.writing is not None:
+        One after another: the UIDVALIDITY values come from the site's database. Raises SyncFailed.
+        """
+        if name in self.made:
             return
-        if index.path.exists():
-            connection = index.writer()
-            if connection.execute("PRAGMA user_version").fetchone()[0]:
-                return
+        try:
+            with self.shelf.using(name) as index:
+                if not index.is_made():
+                    self.fill_account(index)
+        except SyncFailed:
+            raise
+        except (sqlite3.Error, OSError, OperatorError, StoreUnavailable) as error:
+            for step in steps:
+                step.error = StoreUnavailable(f"the account cannot be opened: {error}")
+        else:
+            if len(self.made) >= MADE_LIMIT_COUNT:
+                self.made.clear()
+            self.made.add(name)
+
+    def fill_account(self, index: Index) -> None:
+        """Makes an account. A crash leaves a folder with an empty database, or nothing: the next call completes it."""
         take = Step(lambda site: queue_changes.take_uid_validities(site, self.now_s(), len(USUAL_MAILBOXES)))
         self.site.transact([take])
         if take.error is not None:
@@ -253,21 +271,33 @@ class Writer:
         if hashes:
             self.site.transact([Step(lambda site: queue_changes.release(site, hashes))])
 
+    def run_checkpoints(self) -> None:
+        """Carries long logs over, when everybody has the answer. Raises SyncFailed."""
+        self.site.checkpoint(CHECKPOINT_STEP_COUNT)
+        while self.long_logs:
+            with self.shelf.using(self.long_logs.pop()) as index:
+                index.checkpoint()
+
+    def refuse(self, jobs: Sequence[Job], error: BaseException) -> None:
+        """Answers every job that is not durable with an error."""
+        for job in jobs:
+            if not job.is_answered:
+                job.refuse(error)
+        self.answer(jobs)
+
     def answer(self, jobs: Sequence[Job]) -> None:
         """Sets the futures and announces, in the event loop, by one call."""
         loops: dict[asyncio.AbstractEventLoop, list[Job]] = {}
         for job in jobs:
-            loops.setdefault(job.future.get_loop(), []).append(job)
+            if not job.is_answered:
+                job.is_answered = True
+                loops.setdefault(job.future.get_loop(), []).append(job)
         for loop, group in loops.items():
-            try:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(self.answer_in_loop, group)
-            except RuntimeError:
-                continue  # the loop is closed: nobody waits any more
 
     def answer_in_loop(self, jobs: Sequence[Job]) -> None:
-        """Announces each change once, then wakes the callers."""
-        for changed in dict.fromkeys(changed for job in jobs if job.error is None for changed in job.changed):
-            self.announce(changed)
+        """Wakes the callers and announces each change once; both before any caller runs."""
         for job in jobs:
             if job.future.done():
                 continue
@@ -275,9 +305,14 @@ class Writer:
                 job.future.set_exception(job.error)
             else:
                 job.future.set_result(job.result)
+        for changed in dict.fromkeys(changed for job in jobs if job.error is None for changed in job.changed):
+            self.announce(changed)
 
 
-def refused(job: Job, error: BaseException) -> Job:
-    """The job with an error, unless it has one."""
-    job.refuse(error)
-    return job
+def settle(job: Job, step: Step) -> None:
+    """Takes the outcome of a job's last step."""
+    if step.error is not None:
+        job.refuse(step.error)
+    else:
+        job.result = step.result
+        job.is_durable = True
