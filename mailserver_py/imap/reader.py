@@ -104,6 +104,7 @@ class Reader:
         "_line_bytes",
         "_literal_bytes",
         "_mode",
+        "_moved",
         "_scanned",
         "_spoilt",
         "_streams",
@@ -120,6 +121,7 @@ class Reader:
         self._literal_bytes = 0
         self._left = 0
         self._mode = _Mode.LINE
+        self._moved = False
         self._spoilt = b""
 
     def feed(self, data: bytes) -> None:
@@ -146,6 +148,13 @@ class Reader:
 
     def next_event(self) -> Event | None:
         """What the bytes so far amount to."""
+        while True:
+            self._moved = False
+            event = self._step()
+            if event is not None or not self._moved:
+                return event
+
+    def _step(self) -> Event | None:
         if self._mode is _Mode.LINE:
             return self._line()
         if self._mode is _Mode.LITERAL:
@@ -153,6 +162,11 @@ class Reader:
         if self._mode is _Mode.MESSAGE or self._mode is _Mode.DISCARD:
             return self._message()
         return None
+
+    def _go_on(self, mode: _Mode) -> None:
+        """The next step may find an event in what is there already."""
+        self._mode = mode
+        self._moved = True
 
     def accept_message(self) -> None:
         """The letter's octets come as `MessageData` events."""
@@ -217,8 +231,8 @@ class Reader:
         if self._spoilt:
             if waits:
                 return self._complete()
-            self._mode = _Mode.DISCARD
-            return self.next_event()
+            self._go_on(_Mode.DISCARD)
+            return None
         prefix = bytes(self._command)
         if self._streams(prefix):
             self._mode = _Mode.ASKED
@@ -226,8 +240,8 @@ class Reader:
         if self._literal_bytes + size_bytes > self.limits.literal_bytes:
             return self._too_large(b"The literal is too large", waits=waits)
         self._literal_bytes += size_bytes
-        self._mode = _Mode.LITERAL
-        return LiteralAsked() if waits else self.next_event()
+        self._go_on(_Mode.LITERAL)
+        return LiteralAsked() if waits else None
 
     def _too_large(self, reason: bytes, *, waits: bool) -> Unreadable:
         """RFC 7888 §4: without a continuation the command is over; a literal that does not wait ends the connection."""
@@ -243,8 +257,8 @@ class Reader:
         self._left -= len(chunk)
         if self._left:
             return None
-        self._mode = _Mode.LINE
-        return self._line()
+        self._go_on(_Mode.LINE)
+        return None
 
     def _message(self) -> Event | None:
         if not self._buffer and self._left:
@@ -261,4 +275,5 @@ class Reader:
         if self._left:
             return None
         self._spoilt = self._spoilt or b"refused"
-        return self._line()
+        self._go_on(_Mode.LINE)
+        return None

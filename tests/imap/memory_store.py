@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
 from mailserver_py.imap.digest import derive
+from mailserver_py.mailstore.names import parse_mailbox_name
 from mailserver_py.mailstore.values import (
     INBOX,
     Appended,
@@ -120,12 +120,7 @@ class MemoryAccount:
         )
 
     def _check(self, name: str) -> str:
-        levels = name.split("/")
-        if any(level in {"", ".", ".."} for level in levels) or len(name) > 255:
-            raise BadMailboxName(name)
-        if any(unicodedata.category(char) == "Cc" for char in name):
-            raise BadMailboxName(name)
-        return name
+        return parse_mailbox_name(name)
 
     async def list_mailboxes(self) -> Sequence[Mailbox]:
         names = sorted(self.boxes, key=lambda name: (name != INBOX, name))

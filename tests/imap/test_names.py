@@ -13,9 +13,7 @@ from mailserver_py.imap.names import parse_mailbox, parse_utf7, serialize_mailbo
 from mailserver_py.imap.replies import Refused
 from mailserver_py.mailstore.values import INBOX
 
-texts = st.text(
-    st.characters(codec="utf-8", exclude_characters="\0\r\n"), min_size=1, max_size=40
-)
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\0\r\n"), min_size=1, max_size=40)
 
 
 @given(texts, st.booleans())

@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from mailserver_py.imap.session import Session
 from mailserver_py.mailstore.port import Account, Staging
@@ -29,10 +30,18 @@ PASSWORDS = {"alice": "secret", "bob": "hunter2", "bø": "pässword"}
 FOLDER = Path(__file__).parent.parent / "transcripts" / "imap"
 
 
+class AnyStore(Protocol):
+    """What a session needs of a store: accounts, and a place for letters."""
+
+    def stage(self) -> Staging: ...
+
+    async def account(self, name: str, quota_bytes: int = 0) -> Account: ...
+
+
 class PretendDoor:
     """The outside, in memory."""
 
-    def __init__(self, store: MemoryStore, quota_bytes: int = 0) -> None:
+    def __init__(self, store: AnyStore, quota_bytes: int = 0) -> None:
         self.store = store
         self.sent = bytearray()
         self.incidents: list[BaseException] = []
@@ -103,10 +112,10 @@ def same(expected: str, seen: str) -> bool:
 class Play:
     """Runs a transcript, the client's bytes in pieces of `step` (0: a block at once)."""
 
-    def __init__(self, text: str, step: int) -> None:
+    def __init__(self, text: str, step: int, store: AnyStore | None = None) -> None:
         self.blocks = list(parse(text))
         self.step = step
-        self.store = MemoryStore()
+        self.store = MemoryStore() if store is None else store
         self.doors: dict[int, PretendDoor] = {}
         self.sessions: dict[int, Session] = {}
         self.tls = True
@@ -152,6 +161,7 @@ class Play:
             message = NewMessage(await staging.finish(), NOW_S - 86_400, flags, keywords)
             await account.append("INBOX", [message])
         elif verb == "damage":
+            assert isinstance(self.store, MemoryStore)
             inbox = (await self.store.account("alice")).boxes["INBOX"]
             inbox.rows[int(words[0])].letter = None
         else:
