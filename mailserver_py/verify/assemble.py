@@ -1,4 +1,7 @@
-"""From a site (at the operator's) or its slice (on the host) to the world that the checks look at."""
+"""From a wish and its secrets to the world that the checks look at; here, from the slice on the host.
+
+What only the operator has (YAML, age) is imported by `verify.site` alone: the host goes without.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,6 @@ from mailserver_py.net.authoritative import AuthorityResolver
 from mailserver_py.net.resolver import StubResolver
 from mailserver_py.net.tls import verified_context
 from mailserver_py.spec.address_plan import verification_account
-from mailserver_py.spec.keys import SiteKeys, password_secret
-from mailserver_py.spec.load import Site
 from mailserver_py.spec.model import MailSpec
 from mailserver_py.spec.settings import PublicKeys
 from mailserver_py.spec.verification import VerificationSlice
@@ -25,29 +26,10 @@ UNVERIFIED = "none"
 """The value of `stranger.ca_file` that accepts any certificate of the stranger's."""
 
 
-def world_of_site(site: Site) -> World:
-    """The world from the operator's machine. Raises OperatorError when a secret cannot be read."""
-    keys = SiteKeys.load(site)
-    keys.require()
-    spec = site.spec
-    account = verification_account(spec)
-    password = json.loads(keys.open(password_secret(account)))["password"]
-    stranger_password = ""
-    if spec.verification.stranger is not None:
-        stranger_password = keys.open("stranger").decode("utf-8").rstrip("\n")
-    return _world(
-        spec,
-        keys.published,
-        account=Login(account, password),
-        stranger_password=stranger_password,
-        folder=site.folder,
-    )
-
-
 def world_of_slice(wish: VerificationSlice, secrets: bytes, state_dir: Path) -> World:
     """The world from the mail host itself; `secrets` is the credential `verify`."""
     opened = json.loads(secrets)
-    return _world(
+    return assemble_world(
         wish.spec,
         wish.public_keys(),
         account=Login(verification_account(wish.spec), opened["password"]),
@@ -57,7 +39,7 @@ def world_of_slice(wish: VerificationSlice, secrets: bytes, state_dir: Path) -> 
     )
 
 
-def _world(
+def assemble_world(
     spec: MailSpec,
     keys: PublicKeys,
     *,
