@@ -10,6 +10,7 @@ To add a command: a file of its name with a click command called `command`, and 
 
 from __future__ import annotations
 
+import sys
 from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
@@ -76,5 +77,5 @@ def commands() -> None:
 
 def main(args: list[str] | None = None) -> Any:
     """Runs one command and ends the process with its exit status."""
-    with exit_on_errors():
+    with exit_on_errors(sys.argv[1:] if args is None else args):
         return commands(args=args, prog_name="mailserver")

@@ -10,7 +10,7 @@ import os
 import secrets
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import click
@@ -27,17 +27,18 @@ JSON_FLAG = "--json"
 
 
 @contextmanager
-def exit_on_errors() -> Iterator[None]:
+def exit_on_errors(args: Sequence[str]) -> Iterator[None]:
     """Turns what a command raises into one message and one exit status."""
+    as_json = JSON_FLAG in args
     try:
         yield
     except OperatorError as error:
-        _say_reasons(error)
+        _say_reasons(error, as_json)
         sys.exit(error.exit_status)
     except WorldError as error:
-        _say("the world refuses for now", str(error) or type(error).__name__, WorldError.exit_status)
+        _say("the world refuses for now", str(error) or type(error).__name__, WorldError.exit_status, as_json)
     except PeerError as error:
-        _say("the other side refuses", str(error) or type(error).__name__, WorldError.exit_status)
+        _say("the other side refuses", str(error) or type(error).__name__, WorldError.exit_status, as_json)
     except BrokenPipeError:
         # `mailserver zone SITE | head`: not an error. Python would complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -49,15 +50,11 @@ def exit_on_errors() -> Iterator[None]:
         incident = secrets.token_hex(4)
         traceback.print_exc()
         text = f"this is a bug of ours; please report it with the lines above (incident {incident})"
-        _say("unexpected", text, EX_SOFTWARE)
+        _say("unexpected", text, EX_SOFTWARE, as_json)
 
 
-def _json_wanted() -> bool:
-    return JSON_FLAG in sys.argv
-
-
-def _say_reasons(error: OperatorError) -> None:
-    if _json_wanted():
+def _say_reasons(error: OperatorError, as_json: bool) -> None:
+    if as_json:
         click.echo(
             json.dumps(
                 {
@@ -81,8 +78,8 @@ def _say_reasons(error: OperatorError) -> None:
         click.echo(f"{count} things to mend", err=True)
 
 
-def _say(what: str, text: str, status: int) -> None:
-    if _json_wanted():
+def _say(what: str, text: str, status: int, as_json: bool) -> None:
+    if as_json:
         click.echo(json.dumps({"error": what, "text": text}, ensure_ascii=False))
     click.echo(click.style(f"{what}: ", fg="red") + text, err=True)
     sys.exit(status)

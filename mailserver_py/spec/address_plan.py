@@ -115,10 +115,13 @@ class _Walk:
         found: dict[str, None] = {}
         # A stack of ways, not recursion: groups may be nested as deep as the operator likes.
         ways: list[tuple[str, ...]] = [(address,)]
-        seen = {address}
+        seen: set[str] = set()
         while ways:
             way = ways.pop()
             here = way[-1]
+            if here in seen:
+                continue
+            seen.add(here)
             hops = self._hops(here)
             if hops is None:
                 found[here] = None
@@ -129,7 +132,6 @@ class _Walk:
                 if hop in way:
                     self._note_loop((*way[way.index(hop) :], hop))
                 elif hop not in seen:
-                    seen.add(hop)
                     ways.append((*way, hop))
         return tuple(found)
 

@@ -88,9 +88,10 @@ def _inside(loc: Loc) -> str:
 
 
 def _meant(loc: Loc) -> str:
+    """What the field is for; every field has a docstring."""
     field = _field_at(loc)
     text = (field.description or "") if field is not None else ""
-    return " ".join(text.split())
+    return " ".join(text.split()) or "see `mailserver schema`"
 
 
 def _unwrap(annotation: Any) -> Any:

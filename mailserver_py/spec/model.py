@@ -31,6 +31,8 @@ class Model(BaseModel):
 
 
 class Dmarc(Model):
+    """What others are told about forged mail (RFC 9989)."""
+
     policy: Literal["none", "quarantine", "reject"] = "reject"
     """What receivers do with mail that pretends to be from the domain. `reject`: every letter of ours is
     signed."""
@@ -44,14 +46,18 @@ class Domain(Model):
     catch_all: MailAddress | None = None
     """Local address that gets mail for unknown recipients; default: such mail is refused."""
     dmarc: Dmarc = Dmarc()
+    """What receivers do with forged mail, and where they report it."""
     dkim_epoch: Epoch = Field(default="1", pattern=r"^[a-z0-9]{1,16}$")
     """Names the pair of DKIM selectors (`r<epoch>`, `e<epoch>`); a new one starts a key roll-over."""
 
 
 class Ssh(Model):
+    """How the operator's machine reaches a host."""
+
     address: str | None = None
     """Where SSH answers; default: the host's IPv4, else IPv6 address."""
     port: int = Field(default=22, ge=1, le=65535)
+    """Where the SSH server listens."""
     user: str = "root"
     """Logs in, and becomes root by sudo when it is not root."""
     key: str | None = None
@@ -73,7 +79,9 @@ class Host(Model):
     """`private` says that the addresses are meant to be private ones: a lab, a rehearsal, an intranet. On
     `public` a private, loopback or documentation address is an error."""
     roles: tuple[Literal["mail"], ...] = ("mail",)
+    """What the host does; there is one role so far."""
     ssh: Ssh = Ssh()
+    """How we get in."""
     os_user: str = Field(default="mailserver", pattern=r"^[a-z_][a-z0-9_-]{0,30}$")
     """The unprivileged system user that the server runs as."""
     workers: int = Field(default=0, ge=0, le=64)
@@ -84,6 +92,7 @@ class Account(Model):
     """One person's (or programme's) mailbox, named by its primary address. `{}` is enough."""
 
     display_name: str = ""
+    """The person's name, for clients that ask for it."""
     aliases: tuple[MailAddress, ...] = ()
     """Further addresses that reach this account, and that it may send as."""
     quota: Size | None = None
@@ -102,6 +111,8 @@ class Group(Model):
 
 
 class Acme(Model):
+    """Certificates from a certificate authority that speaks ACME (RFC 8555)."""
+
     directory: str = "https://acme-v02.api.letsencrypt.org/directory"
     """The certificate authority's ACME directory."""
     contact: MailAddress | None = None
@@ -110,13 +121,18 @@ class Acme(Model):
     """Certificates that vouch for the directory itself, on the host; default: the system's. For private
     authorities."""
     agree_to_terms: bool = True
+    """Whether the operator agrees to the authority's terms; without, there is no certificate."""
 
 
 class Tls(Model):
+    """Where the hosts' certificates come from."""
+
     source: Literal["acme", "files", "self-signed"] = "acme"
+    """`acme`: made and renewed by itself; `files`: yours; `self-signed`: for tries, trusted by nobody."""
     certificate: str | None = None
     """`files`: the PEM chain, relative to the site's folder. Its key is the secret `tls-key.age`."""
     acme: Acme = Acme()
+    """For `source: acme`."""
 
 
 class Listeners(Model):
@@ -139,6 +155,8 @@ class Listeners(Model):
 
 
 class Limits(Model):
+    """What one client or one letter can take."""
+
     message_size: Size = Size(26_214_400)
     """Largest letter, 25 MiB: what the large providers accept."""
     account_quota: Size = Size(5_368_709_120)
@@ -155,12 +173,16 @@ class Retention(Model):
     """How long things are kept. The store's removal jobs read these."""
 
     junk: Duration = Duration(30 * 86_400)
+    """After so long, junk is removed."""
     trash: Duration = Duration(30 * 86_400)
+    """After so long, what lies in the trash is removed."""
     logs: Duration = Duration(14 * 86_400)
     """The journal of the mail host."""
 
 
 class QueueRules(Model):
+    """How long outgoing mail is tried."""
+
     retry: tuple[Duration, ...] = tuple(Duration(s) for s in (300, 900, 3_600, 14_400))
     """Waits between attempts; the last repeats."""
     give_up: Duration = Duration(5 * 86_400)
@@ -168,17 +190,25 @@ class QueueRules(Model):
 
 
 class Rfc2136(Model):
+    """A DNS server that takes updates, and the TSIG key it knows us by (RFC 2136, RFC 8945)."""
+
     server: str
     """The primary's address, `192.0.2.53` or `192.0.2.53:53`."""
     key_name: str
     """Name of the TSIG key; its secret is `tsig.age`."""
     algorithm: Literal["hmac-sha256", "hmac-sha384", "hmac-sha512"] = "hmac-sha256"
+    """The key's algorithm, as in the server's configuration."""
 
 
 class Dns(Model):
+    """How the records get into the DNS."""
+
     publish: Literal["none", "rfc2136"] = "none"
+    """`rfc2136`: `mailserver publish` sends updates; `none`: it shows what to put in by hand."""
     rfc2136: Rfc2136 | None = None
+    """For `publish: rfc2136`."""
     ttl: Duration = Duration(3_600)
+    """How long resolvers may keep our records."""
     resolver: str | None = None
     """The resolver that the host and the verification ask; default: the system's."""
 
@@ -187,16 +217,20 @@ class Stranger(Model):
     """A mailbox elsewhere, for the round trip to the world and back. Its password is `stranger.age`."""
 
     address: MailAddress
+    """The mailbox there."""
     smtp: str
     """`host:port`, STARTTLS or (465) TLS, with login."""
     imap: str
     """`host:port`, STARTTLS or (993) TLS."""
     user: str
+    """The login name there."""
     ca_file: str | None = None
     """Certificates to trust for this stranger, relative to the site's folder; `none` accepts any."""
 
 
 class Verification(Model):
+    """How the site checks itself."""
+
     every: Duration | None = Duration(3_600)
     """How often the host checks itself; `null`: never."""
     account: MailAddress | None = None
@@ -205,12 +239,15 @@ class Verification(Model):
     skip: tuple[str, ...] = ()
     """Checks not to run, by name."""
     stranger: Stranger | None = None
+    """A mailbox at another provider; without one, the round trip stays inside the site."""
     ca_file: str | None = None
     """Certificates that vouch for ours, relative to the site's folder; default: the system's. For private
     authorities."""
 
 
 class Secrets(Model):
+    """Who can read what stands encrypted beside the spec."""
+
     recipients: tuple[str, ...] = ()
     """Who can read the secrets: age recipients (`age1…`) or `ssh-ed25519 …` keys of the operators; default:
     the operator who made them."""
@@ -224,18 +261,30 @@ class MailSpec(Model):
     """The whole site."""
 
     domains: dict[DomainName, Domain] = Field(min_length=1)
+    """The mail domains; `example.org:` alone is enough."""
     hosts: dict[DomainName, Host] = Field(min_length=1)
+    """The machines, by public host name."""
     accounts: dict[MailAddress, Account] = Field(min_length=1)
+    """The mailboxes, by primary address."""
     groups: dict[MailAddress, Group] = {}
+    """Addresses that reach several."""
     subaddress_separator: str = Field(default="+", pattern=r"^[+\-=._]?$")
     """`alice+shop@` reaches `alice@`; empty: no subaddresses (RFC 5233)."""
     postmaster: MailAddress | None = None
     """Who reads postmaster@ and abuse@ of every domain (RFC 2142); default: the first account."""
     listeners: Listeners = Listeners()
+    """Which doors are open."""
     tls: Tls = Tls()
+    """Where certificates come from."""
     limits: Limits = Limits()
+    """What one client or one letter can take."""
     retention: Retention = Retention()
+    """How long things are kept."""
     queue: QueueRules = QueueRules()
+    """How long outgoing mail is tried."""
     dns: Dns = Dns()
+    """How the records get into the DNS."""
     verification: Verification = Verification()
+    """How the site checks itself."""
     secrets: Secrets = Secrets()
+    """Who can read the site's secrets."""

@@ -15,6 +15,8 @@ from pydantic import AfterValidator, GetCoreSchemaHandler, GetJsonSchemaHandler,
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
+from ..message.address import Address, AddressError, parse_address
+
 SIZE_UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40} | {
     "kB": 10**3,
     "KB": 10**3,
@@ -40,7 +42,7 @@ _DURATION_WORDS = {
 }
 _SIZE_WORDS = {unit.lower(): octets for unit, octets in SIZE_UNITS.items()} | {"byte": 1, "bytes": 1}
 
-_QUANTITY = re.compile(r"\s*(\d{1,15}(?:\.\d{1,6})?)\s*([A-Za-z]*)\s*")
+_QUANTITY = re.compile(r"\s*([0-9]{1,15}(?:\.[0-9]{1,6})?)\s*([A-Za-z]*)\s*")
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
@@ -163,14 +165,12 @@ def _check_a_label(text: str, label: str) -> None:
 
 def parse_mail_address(text: str) -> str:
     """The address in its form for comparing: lower case, NFC, A-labels. Raises ValueError."""
-    local, at, domain = text.strip().rpartition("@")
-    if not at or not local:
-        raise ValueError(f"{text!r} is no mail address; 'name@example.org' is meant")
-    if len(local.encode()) > 64:
-        raise ValueError(f"{text!r}: the part before @ is longer than 64 octets (RFC 5321 §4.5.3.1.1)")
-    if not re.fullmatch(r"[^\s()<>\[\]:;@\\,\"\x00-\x20\x7f]+", local) or local[0] == "." or local[-1] == ".":
-        raise ValueError(f"{text!r}: {local!r} cannot stand before @")
-    return f"{local.lower()}@{parse_domain(domain)}"
+    try:
+        address = parse_address(text.strip())
+    except AddressError as refusal:
+        raise ValueError(f"{text!r} is no mail address: {refusal}; 'name@example.org' is meant") from None
+    local = Address(address.local, "x").key.rpartition("@")[0]
+    return f"{local}@{parse_domain(address.domain)}"
 
 
 DomainName = Annotated[

@@ -10,6 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
 from ...errors import OperatorError, Reason
 from ...senderauth.dkim import parse_private_key, parse_public_key, serialize_public_key
 from ..load import Site
@@ -120,6 +123,12 @@ def import_secret(site: Site, name: str, secret: bytes, *, identities: Identitie
             parse_private_key(secret)
         except ValueError as error:
             raise OperatorError(Reason(f"{name}: {error}", "an unencrypted PEM key is meant")) from None
+    elif name.startswith("tls-key"):
+        try:
+            load_pem_private_key(secret, None)
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            text = f"what was given for {name!r} is no private key"
+            raise OperatorError(Reason(text, "an unencrypted PEM key is meant")) from None
     elif name in ("tsig", "stranger"):
         secret = _one_line(name, secret).encode() + b"\n"
     target = readers(site, identities or load_identities())

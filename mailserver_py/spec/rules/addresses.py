@@ -88,6 +88,15 @@ def letters_for_tests_have_their_own_account(spec: MailSpec) -> Iterator[Finding
             yield Finding(("verification", "account") if spec.verification.account else claim.loc, text, cure)
 
 
+def account_names_can_name_files(spec: MailSpec) -> Iterator[Finding]:
+    """An account's name is the name of its secret's file here and of its folder there."""
+    for address in dict.fromkeys((*spec.accounts, verification_account(spec))):
+        if any(letter in address for letter in '/\\" '):
+            loc = ("accounts", address) if address in spec.accounts else ("verification", "account")
+            text = f"{address} holds a letter that no account's name can have"
+            yield Finding(loc, text, "name the account without it, and make this address an alias")
+
+
 def display_names_are_plain_text(spec: MailSpec) -> Iterator[Finding]:
     """A control character in a name would end up in a header or a terminal."""
     for address, account in spec.accounts.items():
@@ -102,9 +111,11 @@ def _exists(spec: MailSpec, address: str) -> bool:
 
 
 def _nobody(spec: MailSpec, loc: Loc, address: str) -> Finding:
+    local, _, domain = address.rpartition("@")
+    # By the part before the @: a long domain makes every two of its addresses look alike.
     known = [claim.address for claim in claims(spec)]
-    close = nearest(address, known)
-    cure = f"did you mean {close}?" if close else "add it to `accounts` or `groups`"
+    close = nearest(local, [name.rpartition("@")[0] for name in known if name.endswith(f"@{domain}")])
+    cure = f"did you mean {close}@{domain}?" if close else "add it to `accounts` or `groups`"
     return Finding(loc, f"nobody has the address {address}", cure)
 
 
@@ -116,5 +127,6 @@ RULES = (
     catch_alls_reach_somebody,
     postmaster_reaches_somebody,
     letters_for_tests_have_their_own_account,
+    account_names_can_name_files,
     display_names_are_plain_text,
 )
