@@ -230,7 +230,7 @@ class QueueRunner:
         envelope = Envelope(
             letter.reverse_path,
             tuple(recipient.forward_path for recipient in group),
-            letter.size_bytes,
+            len(data),
             letter.eight_bit,
             letter.smtputf8,
         )
