@@ -139,7 +139,7 @@ class _Reader:
 
     def add(self, piece: bytes, spaced: bool) -> None:
         if self.in_angle and self.inside is not None:
-            self.inside.append(piece)
+            self.inside.append(b" " + piece if spaced and self.inside else piece)
         elif self.inside is None:
             self.before.append(b" " + piece if spaced and self.before else piece)
 
@@ -170,7 +170,7 @@ class _Reader:
             self.route = b"".join(pieces)
             pieces.clear()
             self.at_index = -1
-        elif sign in b",;" and not (pieces and pieces[0] == b"@"):
+        elif sign == b"," and not (pieces and pieces[0] == b"@"):
             # The bracket was never closed.
             self.in_angle = False
             self.sign(sign, spaced=False)

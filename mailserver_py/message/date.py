@@ -25,13 +25,17 @@ _ZONE_HOURS = {
 
 _DATE = re.compile(
     rb"\s*(?:[A-Za-z]{2,9}\.?\s*,?\s*)?(\d{1,2})[\s\-]+([A-Za-z]{3})[A-Za-z]{0,6}\.?[\s\-,]+(\d{2,4})[\s,]+"
-    rb"(\d{1,2})\s*[:.]\s*(\d{1,2})(?:\s*[:.]\s*(\d{1,2}))?(?:\.\d+)?\s*(?:([+\-])(\d\d):?(\d\d)|([A-Za-z]{1,5}))?"
+    rb"(\d{1,2})\s*[:.]\s*(\d{1,2})(?:\s*[:.]\s*(\d{1,2}))?(?:\.\d+)?\s*"
+    rb"(?:([+\-]?)(\d\d):?(\d\d)(?!\d)|([A-Za-z]{1,5}))?"
 )
+_ASCTIME = re.compile(rb"\s*[A-Za-z]{3}\s+([A-Za-z]{3})\s+(\d{1,2})\s+(\d\d:\d\d:\d\d)\s+(\d{4})")
+"""C's asctime, which some programs take for a date of mail."""
 
 
 def parse_date(raw: bytes) -> datetime | None:
     """The instant with its own offset, or None when there is none to be read. Never raises."""
-    match = _DATE.match(strip_comments(unfold(raw[:VALUE_BYTES_LIMIT])))
+    value = strip_comments(unfold(raw[:VALUE_BYTES_LIMIT]))
+    match = _DATE.match(value) or _DATE.match(_ASCTIME.sub(rb"\2 \1 \4 \3", value))
     if match is None:
         return None
     day, month_name, year_text, hour, minute, second, sign, zone_h, zone_min, zone_name = match.groups()
@@ -43,7 +47,7 @@ def parse_date(raw: bytes) -> datetime | None:
         year += 1900
     if month is None or year < 1900:
         return None
-    if sign is not None:
+    if zone_h is not None:
         offset = timedelta(hours=int(zone_h), minutes=int(zone_min))
         offset = -offset if sign == b"-" else offset
         if abs(offset) >= timedelta(hours=24):

@@ -110,7 +110,8 @@ def parameters_text(parameters: Sequence[tuple[str, str]]) -> str:
 def _parameter(name: str, value: str) -> list[str]:
     if not _TOKEN.fullmatch(name) or is_hostile(value):
         raise UnsafeValue(f"a MIME parameter ({name[:20]!a}) has a character that none may have")
-    if len(value) <= PIECE_CHARS and value.isascii() and "=?" not in value:
+    plain = value.isascii() and "=?" not in value and value == value.strip()
+    if plain and len(value) <= PIECE_CHARS:
         if _TOKEN.fullmatch(value):
             return [f"{name}={value}"]
         escaped = value.replace("\\", "\\\\").replace('"', '\\"')

@@ -35,7 +35,7 @@ def parse_parameters(value: bytes) -> tuple[Parameter, ...]:
         return ()
     value = strip_comments(unfold(value))
     found: list[Parameter] = []
-    for match in _PARAMETER.finditer(value, max(0, value.find(b";"))):
+    for match in _PARAMETER.finditer(value):
         name, quoted, plain = match.groups()
         if name is None:
             continue

@@ -72,8 +72,10 @@ def encode_words(text: str, used_bytes: int = 0) -> bytes:
 
 
 def decode_base64(data: bytes) -> bytes:
-    """What can be read of base64: other octets skipped, missing padding added, a lone last digit dropped."""
-    digits = data.translate(None, _NOT_BASE64)
+    """What can be read of base64: up to the padding, which is its end (RFC 2045 §6.8; mailing lists add
+    text behind it), other octets skipped, missing padding added, a lone last digit dropped."""
+    end = data.find(b"=")
+    digits = (data if end < 0 else data[:end]).translate(None, _NOT_BASE64)
     digits = digits[: len(digits) - 1] if len(digits) % 4 == 1 else digits
     return binascii.a2b_base64(digits + b"=" * (-len(digits) % 4))
 
