@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..wire.sasl import MECHANISMS
 from . import commands, items, keys, listing, status_items
 from .commands.shape import State
 
@@ -20,12 +21,12 @@ def list_capabilities(state: State, *, tls: bool) -> list[bytes]:
 
 
 def _gather(state: State, *, tls: bool) -> Iterator[bytes]:
+    """All of it before login already: clients that ask only once (imaplib) would never know else."""
     yield from _BASE
-    for command in commands.MENU:
-        yield from command.early_capabilities
     if state is State.NOT_AUTHENTICATED:
-        yield from (b"AUTH=PLAIN", b"AUTH=LOGIN") if tls else (b"STARTTLS", b"LOGINDISABLED")
-        return
+        yield from (
+            (b"AUTH=%b" % name.encode() for name in MECHANISMS) if tls else (b"STARTTLS", b"LOGINDISABLED")
+        )
     for command in commands.MENU:
         yield from command.capabilities
     for table in (items.ITEMS, keys.KEYS, status_items.STATUS_ITEMS, listing.SELECTION, listing.RETURN):

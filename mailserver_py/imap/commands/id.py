@@ -40,4 +40,4 @@ async def run(session: Session, request: None) -> Reply:
     return ok(b"ID completed")
 
 
-COMMAND = Command(b"ID", ANY, parse, run, early_capabilities=(b"ID",), updates=Updates.NONE)
+COMMAND = Command(b"ID", ANY, parse, run, capabilities=(b"ID",), updates=Updates.NONE)

@@ -50,9 +50,7 @@ class Command(Generic[T]):
     """Answers with untagged responses by `session.send`, and returns the tagged one; None when it goes on with the
     client's next lines (`session.want_lines`) or has answered itself."""
     capabilities: tuple[bytes, ...] = ()
-    """What CAPABILITY says because this command is here, once logged in."""
-    early_capabilities: tuple[bytes, ...] = ()
-    """What CAPABILITY says before login already."""
+    """What CAPABILITY says because this command is here."""
     updates: Updates = Updates.ALL
     uid_form: bool = False
     """There is a `UID` form of it."""
