@@ -1,7 +1,7 @@
 """The lab: a whole site on one machine, with real Debian hosts, the DNS, an authority, and a stranger.
 
-`lab.Lab` is the front: `up`, `down`, `host`, `new_host`, `inside`; `faults.Faults` breaks things; `mailserver lab` is its
-command line. A site's spec is taken as it is (`site`), so that an operator can rehearse the own one.
+`lab.Lab` is the front: `up`, `down`, `host`, `new_host`, `inside`; `faults.Faults` breaks things; `mailserver lab`
+is its command line. A site's spec is taken as it is (`site`), so that an operator can rehearse the own one.
 
 Invariants:
 - Nothing leaves a lab but apt's and pip's traffic to their registries, by rule in two places (`network`); what tried is

@@ -31,6 +31,9 @@ from .network import Network
 # A host boots in 0.3 to 0.6 s here; a machine that needs half a minute is not going to.
 BOOT_S = 30.0
 
+# Where Debian keeps what is believed, on this machine and on the hosts.
+MACHINE_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
+
 # Debian 13's systemd refuses the old cgroup hierarchies; hosts may set network sysctls, as a server may.
 NSPAWN_SETTINGS = {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1", "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network"}
 
@@ -159,7 +162,7 @@ class Host:
     def shut_down(self) -> None:
         """The orderly way, by its own systemd."""
         attempt(self.inside(["systemctl", "poweroff"]))
-        self._wait(lambda: self.leader is None, "it did not shut down")
+        self.wait(lambda: self.leader is None, "it did not shut down")
         cgroups.kill(self.id)
 
     def lose_power(self) -> float:
@@ -220,9 +223,7 @@ class Host:
     def believe(self, trust: str) -> None:
         """Put certificates (PEM) into its bundle, as update-ca-certificates would, in place of earlier ones."""
         # The machine's own too: the mirror it is set to may need them.
-        machine = Path("/etc/ssl/certs/ca-certificates.crt")
-        bundle = (machine.read_text() if machine.exists() else "") + trust
-        self.write("etc/ssl/certs/ca-certificates.crt", bundle)
+        self.write(str(MACHINE_BUNDLE), machine_bundle() + trust)
         for number, pem in enumerate(trust.split("-----END CERTIFICATE-----\n")[:-1], start=1):
             whole = f"{pem}-----END CERTIFICATE-----\n"
             self.write(f"usr/local/share/ca-certificates/lab-{number}.crt", whole)
@@ -243,20 +244,21 @@ class Host:
         return False
 
     def wait_listening(self, port: int, limit_s: float = BOOT_S) -> None:
-        self._wait(lambda: self.listens(port), f"nothing listens on port {port}", limit_s)
+        self.wait(lambda: self.listens(port), f"nothing listens on port {port}", limit_s)
+
+    def wait(self, ready: Callable[[], bool], trouble: str, limit_s: float = BOOT_S) -> None:
+        """Until something is so; `WorldError`, saying the trouble, when it is not in time."""
+        deadline = time.monotonic() + limit_s
+        while not ready():
+            if time.monotonic() > deadline:
+                raise WorldError(f"{self.plan.name}: {trouble} after {limit_s:.0f} s; see {self.console}")
+            time.sleep(0.01)
 
     # ---------------------------------------------------------------- inner parts
 
     @property
     def _short_name(self) -> str:
         return self.plan.name.partition(".")[0]
-
-    def _wait(self, ready: Callable[[], bool], trouble: str, limit_s: float = BOOT_S) -> None:
-        deadline = time.monotonic() + limit_s
-        while not ready():
-            if time.monotonic() > deadline:
-                raise WorldError(f"{self.plan.name}: {trouble} after {limit_s:.0f} s; see {self.console}")
-            time.sleep(0.01)
 
     def _furnish(self, authorized_keys: str, trust: str) -> None:
         """What a provider's installer sets."""
@@ -273,6 +275,11 @@ class Host:
             target = self.root / "etc/ssh" / file.name
             shutil.copyfile(file, target)
             target.chmod(0o644 if file.suffix == ".pub" else 0o600)
+
+
+def machine_bundle() -> str:
+    """The certificates that this machine believes, in PEM."""
+    return MACHINE_BUNDLE.read_text() if MACHINE_BUNDLE.exists() else ""
 
 
 def host_key(name: str) -> tuple[Path, Path]:

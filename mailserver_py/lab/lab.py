@@ -26,7 +26,7 @@ from .authority import Authority
 from .certificates import KeyPair, ensure_authority
 from .commands import run
 from .faults import Faults
-from .host import Host, HostPlan
+from .host import MACHINE_BUNDLE, Host, HostPlan, machine_bundle
 from .images import BOOKWORM, INFRASTRUCTURE, STRANGER_IMAGE, Image, Say, ensure_image
 from .names import NAMESERVER, RESOLVER, STRANGER, Names, ipv6_of
 from .nameserver import Nameserver, Zone
@@ -167,11 +167,11 @@ class Lab:
     # ---------------------------------------------------------------- the door
 
     def inside(self, argv: Sequence[str]) -> list[str]:
-        """The command that runs `argv` in the lab: its network, its resolver, its certificates; this machine's files."""
+        """The command that runs `argv` in the lab: its network, resolver and certificates, this machine's files."""
         state = self.names.state
-        script = 'mount --bind "$1" /etc/resolv.conf && mount --bind "$2" /etc/ssl/certs/ca-certificates.crt && shift 2 && exec "$@"'
+        script = f'mount --bind "$1" /etc/resolv.conf; mount --bind "$2" {MACHINE_BUNDLE}; shift 2; exec "$@"'
         files = [str(state / "resolv.conf"), str(state / "bundle.pem")]
-        private = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh"]
+        private = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", script, "sh"]
         return self.network.inside([*private, *files, *argv])
 
     @property
@@ -251,8 +251,8 @@ class Lab:
             self._lay(host, trust=self._trust)
             server.furnish()
             host.start()
-            host.wait_listening(53)
             new = True
+        server.wait()
         zones: list[Zone] = []
         addresses: list[tuple[str, IPv4Address | IPv6Address]] = [
             (stranger.MX, STRANGER),
@@ -326,10 +326,7 @@ class Lab:
         file = self.names.state / "trust.pem"
         if file.exists() and file.read_text() == trust:
             return
-        machine = Path("/etc/ssl/certs/ca-certificates.crt")
-        (self.names.state / "bundle.pem").write_text(
-            (machine.read_text() if machine.exists() else "") + trust
-        )
+        (self.names.state / "bundle.pem").write_text(machine_bundle() + trust)
         file.write_text(trust)
         for host in self.hosts():
             host.believe(trust)

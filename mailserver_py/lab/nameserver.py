@@ -96,6 +96,10 @@ class Nameserver:
 
     # ------------------------------------------------------------ on the running host
 
+    def wait(self) -> None:
+        """Until it takes commands; it answers on port 53 a moment earlier."""
+        self.host.wait(lambda: self.host.attempt("knotc", "status").returncode == 0, "knot does not start")
+
     def start_resolver(
         self,
         registries: Sequence[Registry],
@@ -140,7 +144,7 @@ class Nameserver:
             self.host.run("knotc", "reload")
 
     def ensure_zones(self, zones: Sequence[Zone]) -> list[str]:
-        """Serve zones that are not served yet, delegated where the parent is ours. Returns the names of the new ones."""
+        """Serve zones that are not served yet, delegated where the parent is ours. Returns the new ones' names."""
         new = [zone for zone in zones if not (self.host.root / f"etc/knot/zones/{zone.name}.conf").exists()]
         if not new:
             return []

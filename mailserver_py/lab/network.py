@@ -201,9 +201,12 @@ class Network:
         An address outside the lab's networks (a rehearsed site's public one) is added as it is, and routed here.
         """
         namespace = self.names.host(host)
+        # The same hardware address for the same IP address, always: a host made anew must not be strange to those
+        # whose kernels remember the old one. 02: locally administered.
+        hardware = "02:00:" + ":".join(f"{octet:02x}" for octet in addresses[0].packed[-4:])
         run(["ip", "netns", "add", namespace])
         self._steps([
-            ["link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", namespace],
+            ["link", "add", port, "type", "veth", "peer", "name", "eth0", "address", hardware, "netns", namespace],
             ["link", "set", port, "master", BRIDGE, "up"],
         ])  # fmt: skip
         steps = [["link", "set", "lo", "up"], ["link", "set", "eth0", "up"]]

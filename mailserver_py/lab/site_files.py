@@ -1,7 +1,7 @@
 """The files of a rehearsed site that the lab needs: keys to enter its hosts and to sign its updates.
 
-A site that keeps what is generated in a folder of its own (`secrets.folder`, as inventories/lab does) gets its keys made
-by `lab up`; nobody else's folder is written to.
+A site that keeps what is generated in a folder of its own (`secrets.folder`, as inventories/lab does) gets its keys
+made by `lab up`; nobody else's folder is written to.
 """
 
 from __future__ import annotations

@@ -9,9 +9,16 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
+from pathlib import Path
 
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
 
 from .certificates import KeyPair, issue
 from .host import Host, HostPlan
@@ -52,18 +59,12 @@ class Stranger:
         pair = issue(vouched, [MX, DOMAIN])
         host.write("etc/ssl/certs/mx.pem", pair.certificate + vouched.certificate)
         host.write("etc/ssl/private/mx.key", pair.key, mode=0o600)
-        settings = {"domain": DOMAIN, "selector": SELECTOR, "resolver": RESOLVER}
-        host.write("etc/opendkim.conf", render("stranger/opendkim.conf", **settings))
-        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        host.write(
-            f"etc/dkimkeys/{SELECTOR}.private",
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.TraditionalOpenSSL,
-                serialization.NoEncryption(),
-            ).decode(),
-            mode=0o600,
-        )
+        host.write("etc/opendkim.conf", render("stranger/opendkim.conf", domain=DOMAIN, selector=SELECTOR))
+        resolver = render("stranger/opendkim-resolver.conf", resolver=RESOLVER)
+        host.write("etc/opendkim-resolver.conf", resolver)
+        key = _signing_key(host.names.state / "stranger.pem")
+        secret = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+        host.write(f"etc/dkimkeys/{SELECTOR}.private", secret.decode(), mode=0o600)
         # The first boot reads these: users, the owner of the key, aliases' database.
         script = [f"chown opendkim: /etc/dkimkeys/{SELECTOR}.private", "newaliases"]
         for user, password in PASSWORDS.items():
@@ -78,8 +79,19 @@ class Stranger:
             self.host.wait_listening(port)
 
 
+def _signing_key(file: Path) -> rsa.RSAPrivateKey:
+    """Its DKIM key: one for the life of the lab, so that a stranger made anew still fits its zone."""
+    if not file.exists():
+        made = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        file.touch(mode=0o600)
+        file.write_bytes(made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    key = load_pem_private_key(file.read_bytes(), password=None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    return key
+
+
 def _records(key: rsa.RSAPublicKey) -> tuple[str, ...]:
-    der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     dkim = f"v=DKIM1; k=rsa; p={base64.b64encode(der).decode()}"
     strings = [dkim[at : at + STRING_OCTETS] for at in range(0, len(dkim), STRING_OCTETS)]
     return (
