@@ -10,7 +10,6 @@ from pathlib import Path
 
 import click
 import paramiko
-from rich.console import Console
 
 from ..spec.load import Site, load_site
 from ..spec.model import Host
@@ -104,7 +103,7 @@ def _late(site: Site, verdict: Verdict) -> str:
 def _show(told: Told) -> None:
     click.secho(told.host, bold=True)
     if told.verdict is not None:
-        print_table(told.verdict, Console())
+        print_table(told.verdict)
     if told.trouble:
         click.secho(f"{told.host} {told.trouble}", fg="yellow")
 

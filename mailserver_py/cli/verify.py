@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from ..errors import OperatorError, Reason
 from ..spec.verification import VerificationSlice
@@ -62,7 +61,7 @@ def show(verdict: Verdict, *, as_json: bool) -> None:
     if as_json:
         click.echo(render_json(verdict))
     else:
-        print_table(verdict, Console())
+        print_table(verdict)
 
 
 def keep(verdict: Verdict, folder: Path) -> None:

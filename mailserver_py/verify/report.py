@@ -68,8 +68,15 @@ def _summary(verdict: Verdict) -> Text:
     )
 
 
-def print_table(verdict: Verdict, console: Console) -> None:
-    """Prints the table."""
+PIPE_WIDTH = 110
+"""Columns where no terminal says how many it has: a CI log, a mail."""
+
+
+def print_table(verdict: Verdict, console: Console | None = None) -> None:
+    """Prints the table to stdout, or to a console given."""
+    console = console or Console()
+    if not console.is_terminal:
+        console.width = max(console.width, PIPE_WIDTH)
     console.print(render_table(verdict))
 
 

@@ -45,16 +45,24 @@ def _peer_certificate(sock: object) -> Mapping[str, object]:
 async def run(world: World) -> Outcome:
     """Knocks on every door, at the same time."""
     outcome = Outcome()
-    await asyncio.gather(*(_look_at(world, outcome, door) for door in world.doors))
+    ends = await asyncio.gather(*(_look_at(world, outcome, door) for door in world.doors))
+    for host in world.spec.hosts:
+        well = [(door, at) for door, at in zip(world.doors, ends, strict=True) if at and door.host == host]
+        if well:
+            names = ", ".join(dict.fromkeys(door.listener.name for door, _ in well))
+            addresses = ", ".join(dict.fromkeys(door.address for door, _ in well))
+            until = min(at for _, at in well)
+            outcome.notes.append(f"{host} at {addresses}: {names}; certificate until {until:%Y-%m-%d}")
     return outcome
 
 
-async def _look_at(world: World, outcome: Outcome, door: Door) -> None:
+async def _look_at(world: World, outcome: Outcome, door: Door) -> datetime | None:
+    """When the door's certificate ends; None when there was something to find."""
     try:
         certificate = await in_thread(lambda: _certificate(door, world.trust))
     except ClientError as error:
         _explain(outcome, door, error)
-        return
+        return None
     ends_at = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(certificate["notAfter"])), UTC)
     left = ends_at - world.now()
     if left < EXPIRY:
@@ -65,8 +73,8 @@ async def _look_at(world: World, outcome: Outcome, door: Door) -> None:
             wanted=f"at least {EXPIRY.days} days left",
             fix="read why renewal fails: journalctl -u mailserver-cert on the host",
         )
-        return
-    outcome.notes.append(f"{door} at {door.address}: certificate until {ends_at:%Y-%m-%d}")
+        return None
+    return ends_at
 
 
 def _explain(outcome: Outcome, door: Door, error: ClientError) -> None:

@@ -74,7 +74,7 @@ async def run(world: World) -> Outcome:
                 fix="take the host off the network until the deployed release refuses this; then redeploy",
             )
         if not accepted:
-            outcome.notes.append(f"{door}: {3 * len(forms(domain))} attempts refused")
+            outcome.notes.append(f"{door} at {door.address}: {3 * len(forms(domain))} attempts refused")
     return outcome
 
 
