@@ -24,6 +24,7 @@ from ..values import (
     Mailbox,
     Message,
     NewMessage,
+    NoSuchMailbox,
     StoreUnavailable,
     Usage,
 )
@@ -154,7 +155,12 @@ class EmbeddedAccount:
         await self.store.perform(job)
 
     async def subscribe(self, name: str, subscribed: bool) -> None:
-        wanted = parse_mailbox_name(name) if subscribed else known_name(name)
+        try:
+            wanted = parse_mailbox_name(name)
+        except BadMailboxName:
+            if subscribed:
+                raise
+            return  # never subscribed
         await self.change(
             lambda db: mailbox_changes.subscribe(db, wanted, subscribed=subscribed), Changed(self.name)
         )
@@ -269,11 +275,11 @@ class EmbeddedAccount:
 
 
 def known_name(name: str) -> str:
-    """The normal form of a name that should exist; one that cannot exist stays as it is, and is not found."""
+    """The normal form of a name that should exist. Raises NoSuchMailbox when none can have it."""
     try:
         return parse_mailbox_name(name)
-    except BadMailboxName:
-        return name
+    except BadMailboxName as error:
+        raise NoSuchMailbox(str(error)) from error
 
 
 def share_out(rows: Sequence[tuple[int, str, int]]) -> list[list[tuple[int, str, int]]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -136,15 +136,8 @@ def check_account(
 def wrong_counters(db: sqlite3.Connection) -> Iterator[str]:
     """Numbers that are kept, against the same numbers counted."""
     for row in db.execute(MAILBOX_TRUTH):
-        name, uid_next, highest_modseq, kept, counted, max_uid, max_modseq = (
-            row[1],
-            row[2],
-            row[3],
-            row[4:8],
-            row[8:12],
-            row[12],
-            row[13],
-        )
+        _, name, uid_next, highest_modseq = row[:4]
+        kept, counted, (max_uid, max_modseq) = row[4:8], row[8:12], row[12:]
         if kept != counted:
             yield f"mailbox {name!r}: messages, unseen, deleted, octets are {counted}, its counters say {kept}"
         if max_uid >= uid_next:
@@ -152,10 +145,7 @@ def wrong_counters(db: sqlite3.Connection) -> Iterator[str]:
         if max_modseq > highest_modseq:
             yield f"mailbox {name!r}: MODSEQ {max_modseq} exists, HIGHESTMODSEQ says {highest_modseq}"
     for (sha256,) in db.execute(
-        "SELECT sha256 FROM letters AS l WHERE message_count <>"
-        " (SELECT count(*) FROM messages AS m WHERE m.letter_id = l.letter_id)"
-        if has_few_letters(db)
-        else "SELECT sha256 FROM letters LEFT JOIN (SELECT letter_id, count(*) AS n FROM messages GROUP BY letter_id)"
+        "SELECT sha256 FROM letters LEFT JOIN (SELECT letter_id, count(*) AS n FROM messages GROUP BY letter_id)"
         " USING (letter_id) WHERE message_count <> coalesce(n, 0)"
     ):
         yield f"letter {sha256}: its count of messages is wrong"
@@ -170,10 +160,6 @@ def wrong_counters(db: sqlite3.Connection) -> Iterator[str]:
     )
     if kept != counted:
         yield f"the account holds {counted} messages and octets, its counters say {kept}"
-
-
-def has_few_letters(_db: sqlite3.Connection) -> bool:
-    return False
 
 
 def mend_account(store: EmbeddedStore, path: Path, undigested: list[tuple[int, str]]) -> None:
@@ -204,16 +190,24 @@ def check_files(store: EmbeddedStore, wanted: dict[str, int], repair: bool, comp
         fault = file_fault(store, sha256, size_bytes)
         if fault and still_wanted(store, sha256):
             yield f"letter {sha256}: {fault}"
+    if complete:  # else their owner may be the database that cannot be read
+        orphans = list_orphans(store, wanted)
+        if orphans:
+            yield f"{len(orphans)} files belong to nobody (harmless; --repair removes them)"
+        if repair:
+            release_files(store, orphans)
+
+
+def list_orphans(store: EmbeddedStore, wanted: Container[str]) -> list[str]:
+    """Files that nobody refers to, that `release.py` has no note of, and that are not young."""
     old_before_s = store.clock() - YOUNG_S
-    orphans = [
+    with store.site.reading() as site:
+        noted = {sha256 for (sha256,) in site.execute("SELECT sha256 FROM released")}
+    return [
         sha256
         for sha256, state in store.files.list_letters()
-        if sha256 not in wanted and state.st_ctime < old_before_s
+        if sha256 not in wanted and sha256 not in noted and state.st_ctime < old_before_s
     ]
-    if orphans:
-        yield f"{len(orphans)} files belong to nobody (harmless; --repair removes them)"
-    if repair and complete:
-        release_files(store, orphans)
 
 
 def file_fault(store: EmbeddedStore, sha256: str, size_bytes: int) -> str:
