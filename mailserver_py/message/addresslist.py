@@ -24,7 +24,7 @@ _TOKEN = re.compile(
     rb'|"(?P<quoted>(?:[^"\\]++|\\.)*+)"?+'
     rb"|(?P<literal>\[(?:[^\[\]\\]++|\\.)*+\]?+)"
     rb"|(?P<comment>\()"
-    rb"|(?P<sign>.)",
+    rb"|(?P<sign>,[,\s]*+|.)",
     re.DOTALL,
 )
 _WORD = rb"[^\s()<>\[\]:;@\\,.\"]++"
@@ -129,7 +129,7 @@ class _Reader:
                 spaced = True
                 continue
             if kind == "sign":
-                self.sign(match[0], spaced)
+                self.sign(match[0][:1], spaced)
             else:
                 self.add(unquote(match["quoted"]) if kind == "quoted" else match[0], spaced)
             spaced = False

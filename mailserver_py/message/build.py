@@ -59,7 +59,7 @@ def text_content(text: str, media_type: str = "text/plain") -> Content:
     if data and not data.endswith(b"\n"):
         data += b"\n"
     charset = "us-ascii" if data.isascii() else "utf-8"
-    if data.isascii() and b"\0" not in data and _longest_line_bytes(data) <= LINE_BYTES_LIMIT:
+    if data.isascii() and b"\0" not in data and _longest_line_bytes(data, b"\n") <= LINE_BYTES_LIMIT:
         encoding = "7bit"
     else:
         data, encoding = binascii.b2a_qp(data, istext=True), "quoted-printable"
@@ -79,7 +79,7 @@ def letter_content(letter: bytes) -> Content:
     Bare CR and LF become CRLF. One that no relay takes as it is (NUL, over-long lines) becomes an attachment.
     """
     data = _LINE_END.sub(b"\r\n", letter)
-    if b"\0" in data or _longest_line_bytes(data) > LINE_BYTES_LIMIT + 1:
+    if b"\0" in data or _longest_line_bytes(data, b"\r\n") > LINE_BYTES_LIMIT:
         return attachment(letter, "application/octet-stream", "letter.eml")
     return Content("message/rfc822", data, "7bit" if data.isascii() else "8bit")
 
@@ -130,5 +130,5 @@ def _serialize_content(content: Content) -> bytes:
     return fields + b"\r\n" + content.data
 
 
-def _longest_line_bytes(data: bytes) -> int:
-    return max(map(len, data.split(b"\n")))
+def _longest_line_bytes(data: bytes, line_end: bytes) -> int:
+    return max(map(len, data.split(line_end)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +16,7 @@ from mailserver_py.message.addresslist import (
     parse_address_list,
 )
 
-LISTS = {
+LISTS: dict[str, tuple[bytes, Sequence[Group | tuple[bytes, ...]]]] = {
     "plain": (b"a@b.example", [Mailbox(b"", b"a", b"b.example")]),
     "angle": (b" <a@b>", [Mailbox(b"", b"a", b"b")]),
     "words": (b"Alice  In\r\n Wonderland <a@b>", [Mailbox(b"Alice In Wonderland", b"a", b"b")]),
@@ -56,13 +58,18 @@ def test_lists_are_read_as_they_are_meant(name: str) -> None:
 
 ATOM = st.text("abcXYZ019-_", min_size=1, max_size=8).map(str.encode)
 PHRASE = st.lists(ATOM, max_size=3).map(b" ".join)
-MAILBOX = st.builds(Mailbox, PHRASE, ATOM, st.lists(ATOM, min_size=1, max_size=3).map(b".".join), st.just(b""))
+MAILBOX = st.builds(
+    Mailbox, PHRASE, ATOM, st.lists(ATOM, min_size=1, max_size=3).map(b".".join), st.just(b"")
+)
 
 
 @given(st.lists(MAILBOX, max_size=6), st.sampled_from([b",", b", ", b",\r\n\t", b" (x) , "]))
 def test_what_is_written_as_a_list_is_read_as_it(mailboxes: list[Mailbox], comma: bytes) -> None:
     raw = comma.join(b"%b <%b@%b>" % (m.display_name, m.local, m.domain) for m in mailboxes)
-    read = [m._replace(display_name=b"") if m.display_name == b"x" else m for m in mailboxes_of(parse_address_list(raw))]
+    read = [
+        m._replace(display_name=b"") if m.display_name == b"x" else m
+        for m in mailboxes_of(parse_address_list(raw))
+    ]
     assert read == mailboxes
 
 

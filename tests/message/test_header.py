@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from mailserver_py.message.header import FIELD_COUNT_LIMIT, find_header_end, parse_header, unfold
 
 # Few letters, many line ends: what breaks headers.
-OCTETS = st.lists(st.sampled_from([b"\r\n", b"\n", b"\r", b"a", b":", b" ", b"\t", b"From ", b"\xff", b"\0"])).map(
-    b"".join
-)
+OCTETS = st.lists(
+    st.sampled_from([b"\r\n", b"\n", b"\r", b"a", b":", b" ", b"\t", b"From ", b"\xff", b"\0"])
+).map(b"".join)
 
 
 def test_fields_are_slices_of_the_letter() -> None:

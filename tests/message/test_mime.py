@@ -194,7 +194,10 @@ WILD = {
         M + "b\n\n--b\nContent-Type: message/rfc822\n\nSubject: x\n--b--",
         ("multipart/mixed", ("message/rfc822", "text/plain")),
     ),
-    "delivery status is a leaf": ("Content-Type: message/delivery-status\n\nA: b\n", "message/delivery-status"),
+    "delivery status is a leaf": (
+        "Content-Type: message/delivery-status\n\nA: b\n",
+        "message/delivery-status",
+    ),
     "mbox From line": ("From x Mon\n" + M + "b\n\n--b\n\nx\n--b--", ("multipart/mixed", "text/plain")),
 }
 
@@ -207,7 +210,9 @@ def test_mime_as_found_in_the_wild_has_a_structure(name: str) -> None:
 
 
 def test_deeper_than_the_limit_is_octets() -> None:
-    data = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(150))
+    data = b"".join(
+        b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(150)
+    )
     part, depth = check(data), 1
     while part.parts:
         part, depth = part.parts[0], depth + 1

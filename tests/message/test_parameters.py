@@ -7,7 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailserver_py.message.fields import parameters_text
-from mailserver_py.message.parameters import PARAMETER_COUNT_LIMIT, decode_parameters, join_pieces, parse_parameters
+from mailserver_py.message.parameters import (
+    PARAMETER_COUNT_LIMIT,
+    decode_parameters,
+    join_pieces,
+    parse_parameters,
+)
 
 AS_THEY_STAND = {
     "none": (b"text/plain", []),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -59,7 +60,7 @@ def test_lines_are_the_same_at_every_split(name: str) -> None:
 def test_any_octets_at_any_splits_give_the_same_lines(stream: bytes, data: st.DataObject) -> None:
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
     edges = [0, *cuts, len(stream)]
-    chunks = [stream[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    chunks = [stream[a:b] for a, b in pairwise(edges)]
     assert read_all(chunks) == read_all([stream])
     assert read_all(chunks, bare_allowed=True) == read_all([stream], bare_allowed=True)
 
