@@ -13,7 +13,7 @@ from __future__ import annotations
 import sys
 from difflib import get_close_matches
 from importlib import import_module
-from typing import Any
+from typing import NoReturn
 
 import click
 
@@ -75,7 +75,10 @@ def commands() -> None:
     """
 
 
-def main(args: list[str] | None = None) -> Any:
+def main(args: list[str] | None = None) -> NoReturn:
     """Runs one command and ends the process with its exit status."""
     with exit_on_errors(sys.argv[1:] if args is None else args):
-        return commands(args=args, prog_name="mailserver")
+        # Not standalone: click would turn an interrupt into status 1, and keep exceptions from the table of families.
+        status = commands(args=args, prog_name="mailserver", standalone_mode=False)
+        sys.exit(status if isinstance(status, int) else 0)
+    raise AssertionError("a command ends the process")

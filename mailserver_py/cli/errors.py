@@ -43,7 +43,10 @@ def exit_on_errors(args: Sequence[str]) -> Iterator[None]:
         # `mailserver zone SITE | head`: not an error. Python would complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-    except KeyboardInterrupt:
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
         click.echo("stopped", err=True)
         sys.exit(EX_INTERRUPTED)
     except Exception:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from base64 import b64decode
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -90,7 +91,7 @@ class Publisher:
 
     async def survey(self) -> Survey:
         """Reads the live records and plans; sends nothing. Raises OperatorError or WorldError."""
-        owners = {record.owner for record in self.wanted} | {owner for owner, _ in self.published.sets}
+        owners = [record.owner for record in self.wanted] + [owner for owner, _ in self.published.sets]
         places = await self._places(owners)
         survey = Survey([], [record for record in self.wanted if places[record.owner] is None])
         zones = dict.fromkeys(place for place in places.values() if place is not None)
@@ -146,7 +147,7 @@ class Publisher:
         self.published = after
 
     async def _places(
-        self, owners: set[dns.name.Name]
+        self, owners: list[dns.name.Name]
     ) -> dict[dns.name.Name, tuple[Authority, dns.name.Name] | None]:
         """Where each name lives: (server, zone), or None."""
         if self._server is not None:
@@ -187,8 +188,8 @@ def _server(site: Site, keys: SiteKeys) -> Authority | None:
     rule = site.spec.dns.rfc2136
     if site.spec.dns.publish != "rfc2136" or rule is None:
         return None
-    secret = keys.open("tsig").decode("ascii", "replace").strip()
     try:
+        secret = b64decode(keys.open("tsig").strip(), validate=True)
         key = dns.tsig.Key(rule.key_name, secret, f"{rule.algorithm}.")
     except (ValueError, dns.exception.DNSException):
         cure = f"put in the server's: `mailserver keys {site.name} --import tsig FILE` (- for stdin)"

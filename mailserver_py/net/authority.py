@@ -38,6 +38,9 @@ TRANSFER_S = 30.0
 QUERIES_AT_ONCE_COUNT = 16
 """Enough to hide a round trip, few enough not to look like a flood."""
 
+PERMISSION = "Knot: an `acl` with the key and `action: update`, named in the zone; BIND: `update-policy`"
+"""What lets a key update a zone, in the words of two servers' manuals."""
+
 T = TypeVar("T")
 Key = tuple[dns.name.Name, RdataType]
 RecordSets = Mapping[Key, dns.rdataset.Rdataset]
@@ -71,6 +74,9 @@ class Authority:
             for rrset in section:
                 if rrset.rdtype == dns.rdatatype.SOA and name.is_subdomain(rrset.name):
                     return rrset.name
+        if any(rrset.rdtype == dns.rdatatype.CNAME and rrset.name == name for rrset in response.answer):
+            # An alias is answered with its target, not with the zone it stands in; it never is a zone's own name.
+            return await self.zone_of(name.parent())
         return None
 
     async def zones_of(self, names: Collection[dns.name.Name]) -> dict[dns.name.Name, dns.name.Name | None]:
@@ -136,7 +142,7 @@ class Authority:
         key = f"the key {self.key.name}" if self.key is not None else "this address"
         if rcode in (dns.rcode.REFUSED, dns.rcode.NOTAUTH):
             text = f"{self} refuses updates of {zone} ({word})"
-            cure = f"let {key} update the zone (Knot: an `acl` with `action: update` in the zone; BIND: update-policy)"
+            cure = f"let {key} update the zone: {PERMISSION}"
             return OperatorError(Reason(text, cure))
         if rcode in (dns.rcode.NOTIMP, dns.rcode.NOTZONE, dns.rcode.FORMERR):
             text = f"{self} cannot apply the update of {zone} ({word})"
@@ -182,6 +188,9 @@ class Authority:
             await dns.asyncquery.inbound_xfr(
                 self.address, found, query, self.port, timeout=TIMEOUT_S, lifetime=TRANSFER_S
             )
+        except dns.tsig.PeerBadKey:
+            # Knot says so also when it knows the key but does not let it transfer; the update will tell.
+            return None
         except (
             dns.tsig.PeerError,
             dns.tsig.BadSignature,
@@ -203,8 +212,8 @@ class Authority:
         """What is wrong with the key, and the next step (RFC 8945 §5.2)."""
         name = self.key.name.to_text(omit_final_dot=True) if self.key is not None else "?"
         if isinstance(error, dns.tsig.PeerBadKey):
-            text = f"{self} does not know the TSIG key {name!r}"
-            cure = "compare `dns.rfc2136.key_name` and `algorithm` with the server's configuration"
+            text = f"{self} does not know the TSIG key {name!r}, or does not let it update"
+            cure = f"compare `dns.rfc2136.key_name` and `algorithm` with the server's configuration; {PERMISSION}"
         elif isinstance(error, dns.tsig.PeerBadTime | dns.tsig.BadTime):
             text = f"{self} and this machine disagree about the time by more than five minutes"
             cure = "set the clocks; TSIG needs them"

@@ -20,8 +20,6 @@ def records(spec: MailSpec, keys: PublicKeys) -> Iterator[WantedRecord]:
     for host_name, host in spec.hosts.items():
         for address in (host.ipv4, host.ipv6):
             if address is not None:
-                reason = (
-                    f"receivers check that {address} is called {host_name}; ask the address's provider for it"
-                )
+                reason = f"receivers distrust {address} unless it is called {host_name}"
                 owner = dns.reversename.from_address(str(address))
                 yield WantedRecord(owner, rdataset(spec, "PTR", [f"{host_name}."]), reason, publish=False)
