@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from mailserver_py.provision.preflight import check_host
+from mailserver_py.provision.seen import Holder, Seen
+
+from .worlds import FRESH, NOW_S, make_wish, settled
+
+EXIM = Holder(25, 812, "exim4", "exim4.service")
+
+
+def _texts(seen: Seen, now_s: float = NOW_S) -> str:
+    return "\n".join(reason.render() for reason in check_host(make_wish(), seen, now_s))
+
+
+def test_a_fresh_debian_has_nothing_against_it() -> None:
+    assert check_host(make_wish(), FRESH, NOW_S) == ()
+    assert check_host(make_wish(), replace(FRESH, os_version="13", python=(3, 13)), NOW_S) == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"uid": 1000}, "root is not root on it and cannot become so by sudo"),
+        ({"os_version": "11"}, "runs debian 11"),
+        ({"os_id": "ubuntu", "os_version": "24.04"}, "runs ubuntu 24.04"),
+        ({"systemd": False}, "systemd is not its init"),
+        ({"python": (3, 9)}, "its python3 is 3.9, too old"),
+        ({"machine": "riscv64"}, "is a riscv64 machine"),
+        ({"free_bytes": {"/opt": 2**20, "/var/lib": 10**10}}, "/opt has 1 MiB free, 300 are needed"),
+        ({"now_s": NOW_S - 3_600}, "its clock is 3600 s behind"),
+        ({"holders": (EXIM,)}, "port 25 is taken by exim4 (pid 812)"),
+    ],
+)
+def test_each_obstacle_is_named_before_anything_changes(change: dict[str, Any], named: str) -> None:
+    (reason,) = check_host(make_wish(), replace(FRESH, **change), NOW_S)
+    assert reason.text.startswith(named)
+    assert reason.cure
+
+
+def test_all_obstacles_are_named_at_once() -> None:
+    seen = replace(
+        FRESH, os_version="11", python=(3, 9), holders=(EXIM,), free_bytes={"/opt": 0, "/var/lib": 0}
+    )
+    assert len(check_host(make_wish(), seen, NOW_S)) == 5
+
+
+def test_a_foreign_programs_unit_is_named_so_that_it_can_be_stopped() -> None:
+    assert "systemctl disable --now exim4.service" in _texts(replace(FRESH, holders=(EXIM,)))
+
+
+def test_our_own_workers_and_sockets_are_no_foreign_programs() -> None:
+    ours = (
+        Holder(25, 1, "systemd", "init.scope"),
+        Holder(25, 99, "mailserver", "mailserver-worker@1.service"),
+    )
+    assert check_host(make_wish(), replace(settled(make_wish()).seen, holders=ours), NOW_S) == ()
+
+
+def test_a_socket_of_systemds_that_is_not_ours_is_foreign() -> None:
+    assert "port 25 is taken by systemd" in _texts(replace(FRESH, holders=(Holder(25, 1, "systemd", ""),)))
+
+
+def test_a_settled_host_needs_less_room() -> None:
+    room = {"/opt": 100 * 2**20, "/var/lib": 100 * 2**20}
+    assert check_host(make_wish(), replace(settled(make_wish()).seen, free_bytes=room), NOW_S) == ()
+    assert check_host(make_wish(), replace(FRESH, free_bytes=room), NOW_S) != ()
