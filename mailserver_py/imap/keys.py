@@ -16,7 +16,7 @@ from ..message.text import search_text
 from ..message.words import decode_text
 from .cursor import Cursor
 from .dates import day_of
-from .program import All, Either, Facts, Needs, Node, Not, Test
+from .program import All, Either, Facts, Needs, Node, Not, Test, wanted_text
 from .replies import bad, no
 
 CHARSETS = (b"US-ASCII", b"UTF-8")
@@ -126,8 +126,8 @@ def _within(*, younger: bool) -> Callable[[Asked], Node]:
 def _address(name: str) -> Callable[[Asked], Node]:
     def make(asked: Asked) -> Node:
         asked.cursor.space()
-        text = asked.text()
-        return Test(Needs.DIGEST, lambda facts: text in facts.addresses(name))
+        wanted = wanted_text(asked.text())
+        return Test(Needs.DIGEST, lambda facts: facts.mentions(name, wanted))
 
     return make
 

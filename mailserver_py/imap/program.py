@@ -6,6 +6,7 @@ message is decided as early as its tree allows: `UNSEEN TEXT x` reads the letter
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -29,6 +30,23 @@ class Needs(IntEnum):
     LETTER = 2
 
 
+_WORD = re.compile(rb"[a-z0-9]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A text to be found, folded."""
+
+    text: str
+    words: tuple[bytes, ...] | None
+    """Its pieces, each of which must stand somewhere in an envelope that matches; None: it is not ASCII."""
+
+
+def wanted_text(text: str) -> Wanted:
+    """Prepares a text."""
+    return Wanted(text, tuple(_WORD.findall(text.encode())) if text.isascii() else None)
+
+
 @dataclass(slots=True)
 class Facts:
     """What is known of one message so far."""
@@ -45,9 +63,15 @@ class Facts:
             self._parsed = parse_envelope(self.envelope)
         return self._parsed
 
-    def addresses(self, name: str) -> str:
-        """FROM, TO, CC or BCC as one searchable text, folded."""
-        return self._envelope()[1].get(name, "")
+    def mentions(self, name: str, wanted: Wanted) -> bool:
+        """Whether FROM, TO, CC or BCC contains a text."""
+        envelope = self.envelope
+        if envelope.isascii() and b"=?" not in envelope:
+            # Nothing is encoded, so what is not there at all need not be looked for more closely.
+            lowered = envelope.lower()
+            if wanted.words is None or not all(word in lowered for word in wanted.words):
+                return False
+        return wanted.text in self._envelope()[1].get(name, "")
 
     def sent_on(self) -> date | None:
         """The day that the Date field names, in its own zone (RFC 9051 §6.4.4: time and timezone disregarded)."""
