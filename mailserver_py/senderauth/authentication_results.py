@@ -19,7 +19,9 @@ FIELD_NAME = b"Authentication-Results"
 VALUE_BYTES = 998
 """How much of a value we write or read: a line's limit (RFC 5322 §2.1.1), far above any name."""
 
-_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`{|}~]+")
+LINE_CHARS = 78
+"""Where lines are folded (RFC 5322 §2.1.1)."""
+
 _PLAIN_VALUE = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`{|}~]*@?[A-Za-z0-9!#$%&'*+\-.^_`{|}~]+")
 _ID = re.compile(rb'[ \t]*(?:"((?:[^"\\]++|\\.)*+)"|([^\s;"]++))', re.DOTALL)
 
@@ -69,7 +71,11 @@ def serialize(authserv_id: str, results: Sequence[MethodResult]) -> bytes:
         if result.reason:
             words.append(f"reason={_quote(result.reason)}")
         words.extend(f"{name}={_value(value)}" for name, value in result.properties)
-        lines.append(" " + " ".join(words))
+        lines.append("")
+        for word in words:
+            if lines[-1] and len(lines[-1]) + len(word) >= LINE_CHARS:
+                lines.append(" ")
+            lines[-1] += " " + word
     return "\r\n".join(lines).encode("utf-8") + b"\r\n"
 
 

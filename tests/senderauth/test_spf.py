@@ -94,3 +94,86 @@ def test_openspf_suite(zone: Records, case: dict[str, Any]) -> None:
     assert verdict.result.value in ([wanted] if isinstance(wanted, str) else wanted)
     if case.get("explanation", "DEFAULT") != "DEFAULT":
         assert verdict.explanation == case["explanation"]
+
+
+# ---- limits (promises S19)
+
+
+def test_more_than_ten_terms_that_ask_are_a_permerror_after_ten_questions() -> None:
+    records = (
+        Records()
+        .add("a.test", "TXT", b"v=spf1 " + b"a:x.test " * 11 + b"-all")
+        .add("x.test", "A", "198.51.100.1")
+    )
+    assert check(records, "u@a.test").result is Result.PERMERROR
+    assert len(records.asked) == 1 + 10
+
+
+def test_a_record_that_includes_itself_ends() -> None:
+    records = Records().add("a.test", "TXT", b"v=spf1 include:a.test -all")
+    assert check(records, "u@a.test").result is Result.PERMERROR
+    assert len(records.asked) == 11
+
+
+def test_a_redirect_to_itself_ends() -> None:
+    records = Records().add("a.test", "TXT", b"v=spf1 redirect=a.test")
+    assert check(records, "u@a.test").result is Result.PERMERROR
+
+
+def test_the_third_question_without_an_answer_is_a_permerror() -> None:
+    records = Records().add("a.test", "TXT", b"v=spf1 a:v1.test a:v2.test a:v3.test a:v4.test -all")
+    assert check(records, "u@a.test").result is Result.PERMERROR
+    assert len(records.asked) == 4
+
+
+def test_more_than_ten_exchanges_are_a_permerror() -> None:
+    names = [f"m{number}.test" for number in range(11)]
+    records = Records().add("a.test", "TXT", b"v=spf1 mx -all").add("a.test", "MX", *names)
+    assert check(records, "u@a.test").result is Result.PERMERROR
+    assert len(records.asked) == 2
+
+
+def test_only_ten_names_of_a_reverse_answer_are_looked_at() -> None:
+    records = Records().add("a.test", "TXT", b"v=spf1 ptr -all")
+    records.add("192.0.2.1", "PTR", *[f"p{number}.a.test" for number in range(200)])
+    assert check(records, "u@a.test").result is Result.FAIL
+    assert len(records.asked) == 12
+
+
+@pytest.mark.parametrize("macro", [b"%{d99r}", b"%{d999999999999}", b"%{l}" * 50, b"%{s}.%{s}.%{s}.%{s}"])
+def test_a_name_made_by_macros_is_cut_to_what_a_name_can_be(macro: bytes) -> None:
+    records = Records().add("a.test", "TXT", b"v=spf1 exists:" + macro + b".b.test -all")
+    assert check(records, "u" * 60 + "@a.test").result is Result.FAIL
+    assert all(len(name) <= 253 for name, _ in records.asked)
+
+
+def test_an_ipv4_client_over_ipv6_is_an_ipv4_client() -> None:
+    records = Records().add("a.test", "TXT", b"v=spf1 ip4:192.0.2.1 -all")
+    assert check(records, "u@a.test", "::ffff:192.0.2.1").result is Result.PASS
+
+
+def test_the_null_path_is_postmaster_of_the_helo_name() -> None:
+    records = (
+        Records()
+        .add("h.test", "TXT", b"v=spf1 exists:%{l}.x.test -all")
+        .add("postmaster.x.test", "A", "192.0.2.9")
+    )
+    assert check(records, "", helo="h.test") == Evaluation(Result.PASS, "h.test", "helo")
+
+
+def test_an_explanation_is_bounded_and_printable() -> None:
+    records = (
+        Records()
+        .add("a.test", "TXT", b"v=spf1 exp=e.test -all")
+        .add("e.test", "TXT", b"go away %{c}" + b"x" * 5000)
+    )
+    explanation = check(records, "u@a.test").explanation
+    assert explanation.startswith("go away 192.0.2.1")
+    assert len(explanation) <= 400
+
+
+@pytest.mark.parametrize(
+    "record", [b"v=spf1 " + b"a" * 60_000, b"v=spf1 " + b"%{s} " * 12_000, b"v=spf1 " + b"a:" * 30_000]
+)
+def test_a_huge_record_is_only_wrong(record: bytes) -> None:
+    assert parse_record(record) is None

@@ -45,9 +45,12 @@ def canonical_body(form: Canonicalization, body: bytes) -> bytes:
             return b""
     elif not body:
         return b"\r\n"
-    end = len(body)
-    while body.endswith(b"\r\n", 0, end):
-        end -= 2
+    end = len(body.rstrip(b"\r\n"))
+    if 2 * body.count(b"\r\n", end) < len(body) - end:
+        # A bare CR or LF among the last line ends: only the pairs behind it are empty lines.
+        end = len(body)
+        while body.endswith(b"\r\n", 0, end):
+            end -= 2
     if end == 0:
         return b"" if form is Canonicalization.RELAXED else b"\r\n"
     # One CRLF stays, or comes to be.
