@@ -9,6 +9,6 @@ Invariants:
 - policy is ours (whom we know, whom we relay for), law is the protocol's: the words of a refusal come from
   the protocol rooms' reply tables, never from an exception.
 
-To add a protocol: its room, `<protocol>_session.py` here with one `serve_<protocol>(connection, context)`,
-and a row in `app.LISTENERS`.
+To add a protocol: its room, `<protocol>_session.py` here with one `serve_<protocol>(connection, context)`, a
+row in `spec.listeners`, and its words in `listeners`.
 """

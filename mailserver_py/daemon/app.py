@@ -29,13 +29,14 @@ from mailserver_py.net.resolver import Resolver, StubResolver
 from mailserver_py.net.server import Door, Gate, Server
 from mailserver_py.net.systemd import Notifier
 from mailserver_py.net.tls import TlsContexts, opportunistic_context
+from mailserver_py.spec.listeners import LISTENERS, Listener
 from mailserver_py.spec.settings import HostSettings
 
 from .acme_responder import answer_challenge
 from .context import DaemonContext, Drain
 from .credentials import load_credentials
 from .hub import Hub
-from .listeners import LISTENERS, Listener
+from .listeners import PROTOCOLS, serve_of
 from .log import Log
 from .maildrop_locks import MaildropLocks
 from .maintenance import keep_house
@@ -217,25 +218,25 @@ class App:
             handler=self._guarded(listener),
             gate=gate,
             tls=self._tls,
-            alpn=listener.protocol.alpn,
+            alpn=PROTOCOLS[listener.protocol].alpn,
             implicit_tls=listener.implicit_tls,
-            refusal=listener.protocol.refusal,
+            refusal=PROTOCOLS[listener.protocol].refusal,
             on_refused=refused,
         )
 
     def _guarded(self, listener: Listener) -> Handler:
         """A session's bug ends that session, with an incident's number to quote and nothing else said."""
-        context = self.context
+        context, serve = self.context, serve_of(listener)
 
         async def handle(connection: Connection) -> None:
             try:
-                await listener.serve(connection, context)
+                await serve(connection, context)
             except (ConnectionError, TimeoutError):
                 raise
             except Exception as error:
                 incident = context.ids()
                 context.log.incident(error, incident, listener=listener.name, peer=connection.peer.address)
-                await connection.write(listener.protocol.broken.format(incident).encode())
+                await connection.write(PROTOCOLS[listener.protocol].broken.format(incident).encode())
 
         return handle
 

@@ -1,6 +1,7 @@
-"""The doors of a mail host: which session answers at which, and the words for those who do not get one.
+"""What stands behind the doors of a mail host: which session answers, and the words for those who do not get
+one.
 
-The names are those of `spec.model.Listeners` and of the systemd sockets' file descriptors.
+Which doors there are, and how they are called, is `spec.listeners`'.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 
 from mailserver_py.net.connection import Connection
 from mailserver_py.smtp.extensions import Role
+from mailserver_py.spec.listeners import Listener
 
 from .context import DaemonContext
 from .imap_session import serve_imap
@@ -51,32 +53,22 @@ POP3 = Protocol(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Listener:
-    """One door."""
-
-    name: str
-    port: int
-    protocol: Protocol
-    implicit_tls: bool
-    serve: Serve
+PROTOCOLS = {"smtp": SMTP, "imap": IMAP, "pop3": POP3}
+"""By the name that `spec.listeners` gives."""
 
 
-async def _serve_mx(connection: Connection, context: DaemonContext) -> None:
+async def serve_mx(connection: Connection, context: DaemonContext) -> None:
+    """Port 25: mail from the world."""
     await serve_smtp(connection, context, Role.MX)
 
 
-async def _serve_submission(connection: Connection, context: DaemonContext) -> None:
+async def serve_submission(connection: Connection, context: DaemonContext) -> None:
+    """Ports 465 and 587: mail from our users."""
     await serve_smtp(connection, context, Role.SUBMISSION)
 
 
-LISTENERS = (
-    Listener("smtp", 25, SMTP, False, _serve_mx),
-    Listener("submissions", 465, SMTP, True, _serve_submission),
-    Listener("submission", 587, SMTP, False, _serve_submission),
-    Listener("imaps", 993, IMAP, True, serve_imap),
-    Listener("imap", 143, IMAP, False, serve_imap),
-    Listener("pop3s", 995, POP3, True, serve_pop3),
-    Listener("pop3", 110, POP3, False, serve_pop3),
-)
-"""In the order of `spec.model.Listeners`."""
+def serve_of(listener: Listener) -> Serve:
+    """The session behind a door."""
+    if listener.protocol == "smtp":
+        return serve_submission if listener.login else serve_mx
+    return serve_imap if listener.protocol == "imap" else serve_pop3

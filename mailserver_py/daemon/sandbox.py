@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import select
 import shutil
 import signal
@@ -26,10 +27,10 @@ import argon2
 from mailserver_py.errors import OperatorError, Reason, WorldError
 from mailserver_py.net.server import listen
 from mailserver_py.spec.keys.needed import make_ec
+from mailserver_py.spec.listeners import open_listeners
 from mailserver_py.spec.settings import HostSettings
 
 from .certificate import parse_key, self_signed
-from .listeners import LISTENERS
 from .options import Part
 
 READY_S = 30.0
@@ -76,9 +77,7 @@ class Sandbox:
     def open(self) -> None:
         """Binds the sockets and writes settings, credentials and certificate. Raises OperatorError."""
         plan = self.plan
-        for listener in LISTENERS:
-            if not getattr(plan.settings.listeners, listener.name):
-                continue
+        for listener in open_listeners(plan.settings.listeners):
             port = plan.port_base + listener.port if plan.port_base else 0
             try:
                 sock = listen(plan.address, port)
@@ -104,12 +103,12 @@ class Sandbox:
 
     def start(self) -> None:
         """Starts the processes and waits until all are ready. Raises WorldError, with the end of the log."""
-        path = self.folder / "ready"
+        # An abstract name: no file to remove, and no limit on how deep the folder may lie (unix(7)).
+        name = f"mailserver-{os.getpid()}-{secrets.token_hex(8)}"
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-            path.unlink(missing_ok=True)
-            manager.bind(str(path))
+            manager.bind(f"\0{name}")
             for part in self.plan.parts:
-                self.processes.append(self._start(part, path))
+                self.processes.append(self._start(part, f"@{name}"))
             end = time.monotonic() + READY_S
             waiting = len(self.processes)
             while waiting:
@@ -120,7 +119,6 @@ class Sandbox:
                     self.stop()
                     what = "ended at once" if dead else "does not get ready"
                     raise WorldError(f"the server {what}; its last words:\n{self.last_words()}")
-        path.unlink(missing_ok=True)
 
     def stop(self) -> int:
         """Ends the processes, by force if need be; the worst exit status. Harmless when called twice."""
@@ -148,7 +146,7 @@ class Sandbox:
             return ""
         return "\n".join(lines[-20:])
 
-    def _start(self, part: Part, ready: Path) -> subprocess.Popen[bytes]:
+    def _start(self, part: Part, ready: str) -> subprocess.Popen[bytes]:
         folder = self.folder
         command = [sys.executable, "-c", "from mailserver_py.cli import main; main()", "serve"]
         command += ["--role", part.value, "--settings", str(folder / "settings.json")]
@@ -163,7 +161,7 @@ class Sandbox:
         if with_parent:
             command = [with_parent, "--pdeathsig", "TERM", *command]
         environment = {key: value for key, value in os.environ.items() if not key.startswith("LISTEN_")}
-        environment["NOTIFY_SOCKET"] = str(ready)
+        environment["NOTIFY_SOCKET"] = ready
         with self.log_file.open("ab") as log:
             return subprocess.Popen(  # noqa: S603 - a list of our own words, no shell
                 command,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import os
 import socket
 import time
 from collections.abc import Callable
@@ -47,6 +48,13 @@ class Bus:
         self._hear = hear
         self._own = name + SUFFIX
         self._path = folder / self._own
+        try:
+            self._folder_fd = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise WorldError(f"{folder}: {error.strerror}") from error
+        # A socket's name has 107 octets at most (unix(7)); by way of the descriptor a deep folder costs few
+        # of them.
+        self._short = f"/proc/self/fd/{self._folder_fd}"
         self._listed: tuple[int, tuple[str, ...]] = (-1, ())
         self._waiting: dict[Change, None] = {}
         self._kept: dict[str, dict[Change, None]] = {}
@@ -54,9 +62,10 @@ class Bus:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         try:
             self._path.unlink(missing_ok=True)
-            self._socket.bind(str(self._path))
+            self._socket.bind(f"{self._short}/{self._own}")
         except OSError as error:
             self._socket.close()
+            os.close(self._folder_fd)
             raise WorldError(f"{self._path}: {error.strerror}") from error
         self._loop.add_reader(self._socket.fileno(), self._receive)
 
@@ -73,6 +82,7 @@ class Bus:
         self._loop.remove_reader(self._socket.fileno())
         self._socket.close()
         self._path.unlink(missing_ok=True)
+        os.close(self._folder_fd)
 
     def _send(self) -> None:
         self._scheduled = None
@@ -90,7 +100,7 @@ class Bus:
 
     def _send_to(self, other: str, datagram: bytes) -> bool:
         try:
-            self._socket.sendto(datagram, str(self._folder / other))
+            self._socket.sendto(datagram, f"{self._short}/{other}")
         except BlockingIOError:
             return False
         except OSError as error:

@@ -109,6 +109,20 @@ def test_the_name_of_a_dead_process_is_cleared_away(run: Run, tmp_path: Path) ->
     run(case())
 
 
+def test_a_deep_folder_is_no_hindrance(run: Run, tmp_path: Path) -> None:
+    async def case() -> None:
+        deep = tmp_path / ("d" * 100) / ("e" * 100)
+        deep.mkdir(parents=True)
+        ear = Ear()
+        teller, hearer = Bus(deep, "t", Ear()), Bus(deep, "h", ear)
+        teller.tell("a", 1)
+        await ear.hears(1)
+        teller.close()
+        hearer.close()
+
+    run(case())
+
+
 def test_garbage_is_dropped(run: Run, tmp_path: Path) -> None:
     async def case() -> None:
         ear = Ear()
