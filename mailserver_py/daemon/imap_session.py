@@ -65,6 +65,12 @@ class ImapDoor:
         self.listener = self.context.hub.listen(name)
         return account
 
+    def log_out(self) -> None:
+        """Nothing of the account is listened for any more."""
+        if self.listener is not None:
+            self.listener.close()
+            self.listener = None
+
     def stage(self) -> Staging:
         """A place for a letter."""
         return self.context.store.stage()
@@ -98,8 +104,7 @@ async def serve_imap(
         await session.greet()
         await _converse(connection, context, door, session)
     finally:
-        if door.listener is not None:
-            door.listener.close()
+        door.log_out()
         await session.close()
 
 

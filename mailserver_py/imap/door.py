@@ -19,6 +19,9 @@ class Door(Protocol):
     async def log_in(self, address: str, password: str) -> Account | None:
         """The account these open, or None, after the delay that a failure costs. Raises StoreError."""
 
+    def log_out(self) -> None:
+        """The account of before is not this session's any more."""
+
     def stage(self) -> Staging:
         """A place for a letter's octets."""
 

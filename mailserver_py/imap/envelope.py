@@ -6,15 +6,16 @@ Values stay in the octets of the letter, encoded words included; whoever searche
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from ..message.addresslist import Group, Mailbox, parse_address_list
 from ..message.header import Header
 from ..message.words import decode_text
 from .strings import NIL, serialize_nstring, serialize_string
 
-Addresses = str
-"""An address field as one text for searching: every name and address, folded in case."""
+ADDRESS_MEMBERS_COUNT = 4
+"""Members of an address structure (RFC 9051 §7.5.2)."""
 
 _FIELDS = ("from", "sender", "reply-to", "to", "cc", "bcc")
 
@@ -81,36 +82,57 @@ def _tokens(envelope: bytes) -> Iterator[bytes | int | None]:
             yield None if match[0] == NIL else 1 if match[0] == b"(" else -1
 
 
-def parse_envelope(envelope: bytes) -> tuple[bytes | None, dict[str, Addresses]]:
-    """The Date field, and the address fields by lower-case name, of an envelope that `serialize_envelope` made."""
+Address = Sequence[bytes | None]
+"""Name, route, local part, domain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What SEARCH and SORT read of an envelope."""
+
+    date: bytes | None
+    addresses: Mapping[str, Sequence[Address]]
+    """By lower-case field name; fields without addresses are missing."""
+
+    def text(self, name: str) -> str:
+        """An address field as one text for searching: every name and address, decoded, folded in case."""
+        return ", ".join(map(_text_of, self.addresses.get(name, ()))).casefold()
+
+    def first_mailbox(self, name: str) -> str:
+        """The local part of the first address, folded (RFC 5256 §3); empty when there is none."""
+        for address in self.addresses.get(name, ()):
+            return decode_text(address[2] or b"").casefold()
+        return ""
+
+
+def parse_envelope(envelope: bytes) -> Envelope:
+    """Reads what `serialize_envelope` made."""
     date: bytes | None = None
-    fields: dict[str, Addresses] = {}
+    fields: dict[str, list[Address]] = {}
     depth = index = 0
     address: list[bytes | None] = []
-    addresses: list[str] = []
+    addresses: list[Address] = []
     for token in _tokens(envelope):
         if isinstance(token, int):
             depth += token
             if token == -1 and depth == 2:
-                addresses.append(_text_of(address))
+                if len(address) == ADDRESS_MEMBERS_COUNT:
+                    addresses.append(address)
                 address = []
             elif token == -1 and depth == 1:
-                fields[_FIELDS[index - 2]] = ", ".join(addresses).casefold()
+                fields[_FIELDS[index - 2]] = addresses
                 addresses = []
                 index += 1
         elif depth == 3:
             address.append(token)
         else:
-            if index == 0:
-                date = token
+            date = token if index == 0 else date
             index += 1
-    return date, fields
+    return Envelope(date, fields)
 
 
-def _text_of(address: Sequence[bytes | None]) -> str:
-    """`Name <local@domain>`, decoded."""
-    if len(address) != 4:
-        return ""
+def _text_of(address: Address) -> str:
+    """`Name <local@domain>`."""
     name, _, local, domain = address
     where = decode_text((local or b"") + (b"@" + domain if domain else b""))
     return f"{decode_text(name)} <{where}>" if name else where

@@ -275,15 +275,22 @@ def parse_key(asked: Asked) -> Node:
     return cursor.nested(lambda: key.make(asked))
 
 
-def parse_program(cursor: Cursor, now_s: int) -> tuple[Node, frozenset[bytes]]:
-    """`search-program`: the tree, and what its keys enable."""
+def parse_charset(cursor: Cursor) -> str:
+    """A charset's name. Raises NO [BADCHARSET]."""
+    charset = cursor.astring().upper()
+    if charset not in CHARSETS:
+        raise no(b"The charset is not known here", b"BADCHARSET (%b)" % b" ".join(CHARSETS))
+    return charset.decode("ascii")
+
+
+def parse_program(cursor: Cursor, now_s: int, charset: str = "") -> tuple[Node, frozenset[bytes]]:
+    """`search-program`: the tree, and what its keys enable. SORT and THREAD name the charset before it."""
     asked = Asked(cursor, now_s)
-    if cursor.data[cursor.position : cursor.position + 8].upper() == b"CHARSET ":
+    if charset:
+        asked.charset = charset
+    elif cursor.data[cursor.position : cursor.position + 8].upper() == b"CHARSET ":
         cursor.position += 8
-        charset = cursor.astring().upper()
-        if charset not in CHARSETS:
-            raise no(b"The charset is not known here", b"BADCHARSET (%b)" % b" ".join(CHARSETS))
-        asked.charset = charset.decode("ascii")
+        asked.charset = parse_charset(cursor)
         cursor.space()
     nodes = [parse_key(asked)]
     while not cursor.at_end():

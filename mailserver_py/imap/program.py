@@ -13,7 +13,7 @@ from datetime import date
 from enum import IntEnum
 
 from ..message.date import parse_date
-from .envelope import Addresses, parse_envelope
+from .envelope import Envelope, parse_envelope
 from .selected import Selected
 
 DIGEST_COLUMNS = ("envelope", "subject")
@@ -56,9 +56,9 @@ class Facts:
     envelope: bytes = b""
     subject: str = ""
     letter: bytes = b""
-    _parsed: tuple[bytes | None, dict[str, Addresses]] | None = field(default=None)
+    _parsed: Envelope | None = field(default=None)
 
-    def _envelope(self) -> tuple[bytes | None, dict[str, Addresses]]:
+    def _envelope(self) -> Envelope:
         if self._parsed is None:
             self._parsed = parse_envelope(self.envelope)
         return self._parsed
@@ -71,11 +71,11 @@ class Facts:
             lowered = envelope.lower()
             if wanted.words is None or not all(word in lowered for word in wanted.words):
                 return False
-        return wanted.text in self._envelope()[1].get(name, "")
+        return wanted.text in self._envelope().text(name)
 
     def sent_on(self) -> date | None:
         """The day that the Date field names, in its own zone (RFC 9051 §6.4.4: time and timezone disregarded)."""
-        raw = self._envelope()[0]
+        raw = self._envelope().date
         at = parse_date(raw) if raw else None
         return at.date() if at else None
 

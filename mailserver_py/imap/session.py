@@ -154,6 +154,13 @@ class Session:
             self._reader.limits, literal_bytes=AFTER_LOGIN_LITERAL_BYTES
         )
 
+    def logged_out(self) -> None:
+        """Nobody's session again, as it was after the greeting (RFC 8437 §3)."""
+        self.account = self.selected = None
+        self.enabled = set()
+        self._reader.limits = Limits()
+        self.door.log_out()
+
     async def start_tls(self) -> None:
         """TLS begins; nothing said in the clear may be left (RFC 9051 §6.2.1)."""
         if self._reader.buffered_bytes:

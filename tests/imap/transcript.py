@@ -60,6 +60,9 @@ class PretendDoor:
             return None
         return await self.store.account(address, self.quota_bytes)
 
+    def log_out(self) -> None:
+        pass
+
     def stage(self) -> Staging:
         return self.store.stage()
 

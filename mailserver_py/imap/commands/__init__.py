@@ -38,10 +38,12 @@ from . import (
     rename,
     search,
     select,
+    sort,
     starttls,
     status,
     store,
     subscribe,
+    unauthenticate,
     unselect,
 )
 from .shape import Command
@@ -72,11 +74,13 @@ MENU: tuple[Command[Any], ...] = (
     append.COMMAND,
     expunge.COMMAND,
     search.COMMAND,
+    sort.COMMAND,
     fetch.COMMAND,
     store.COMMAND,
     copy.COMMAND,
     move.COMMAND,
     idle.COMMAND,
+    unauthenticate.COMMAND,
     getquota.GETQUOTA,
     getquota.GETQUOTAROOT,
 )

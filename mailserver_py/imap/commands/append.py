@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...mailstore.values import NewMessage, NoSuchMailbox
+from ...mailstore.values import NewMessage, NoSuchMailbox, OverQuota
 from ..cursor import Cursor
 from ..flags import FlagList
-from ..replies import Refused, Reply, no, ok, try_create
+from ..replies import Refused, Reply, no, ok, refusal_of, try_create
 from ..sequence import serialize_numbers
 from .shape import LOGGED_IN, Command
 
@@ -98,6 +98,10 @@ async def check_target(session: Session, prefix: bytes) -> None:
         await session.owner().mailbox(request.mailbox)
     except NoSuchMailbox as error:
         raise try_create(error) from None
+    usage = await session.owner().usage()
+    size_bytes = sum(letter.size_bytes for letter in request.letters)
+    if usage.quota_bytes and usage.size_bytes + size_bytes > usage.quota_bytes:
+        raise Refused(refusal_of(OverQuota()))
 
 
 async def run(session: Session, request: Append) -> Reply:
