@@ -76,12 +76,14 @@ class Intake:
         refusal = self._refuse(header, hop)
         if refusal is not None:
             return refusal
-        letter = remove_foreign(letter, self._context.settings.hostname)
+        kept = remove_foreign(letter, self._context.settings.hostname, header)
+        if kept is not letter:
+            letter, header = kept, parse_header(kept)
         results: Sequence[MethodResult] = ()
         if hop.account:
             front, letter = self._complete(letter, header)
         else:
-            results = await self._check(letter, transaction.mail, hop)
+            results = await self._check(letter, header, transaction.mail, hop)
             front = serialize(self._context.settings.hostname, results)
         trace = self._trace_fields(transaction, hop)
         staged = await self._stage(trace + front, letter)
@@ -105,11 +107,11 @@ class Intake:
         # A second From is made to show a reader another author than the one that was checked (promises S21).
         return replies.BAD_FROM if len(header.all(b"From")) > 1 else None
 
-    async def _check(self, letter: bytes, mail: Mail, hop: Hop) -> Sequence[MethodResult]:
+    async def _check(self, letter: bytes, header: Header, mail: Mail, hop: Hop) -> Sequence[MethodResult]:
         checks, now_s = self._context.policy.checks, self._context.clock.now_s()
         address = hop.connection.peer.address
         spf = await checks.check_spf(address, hop.hello_name, mail.reverse_path, now_s)
-        return (spf, *await checks.check_dkim(letter, now_s))
+        return (spf, *await checks.check_dkim(letter, header, now_s))
 
     def _complete(self, letter: bytes, header: Header) -> tuple[bytes, bytes]:
         """Signatures, and the letter with what RFC 6409 lets a submission server add."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from mailserver_py.message.header import Header
 from mailserver_py.senderauth import dkim, spf
 from mailserver_py.senderauth.authentication_results import MethodResult, dkim_results, spf_result
 from mailserver_py.senderauth.lookup import Lookup
@@ -68,9 +69,9 @@ class SenderChecks:
             identity = "mailfrom" if reverse_path else "helo"
             return spf.Evaluation(spf.Result.TEMPERROR, reverse_path.rpartition("@")[2] or hello, identity)
 
-    async def check_dkim(self, letter: bytes, now_s: int) -> Sequence[MethodResult]:
+    async def check_dkim(self, letter: bytes, header: Header, now_s: int) -> Sequence[MethodResult]:
         """The verdicts on the letter's signatures."""
-        signatures = dkim.parse_signatures(letter, now_s)
+        signatures = dkim.parse_signatures(header, now_s)
         if not signatures:
             return dkim_results(())
         try:
@@ -79,5 +80,5 @@ class SenderChecks:
         except TimeoutError:
             return (MethodResult("dkim", dkim.Result.TEMPERROR.value, "keys not to be had in time"),)
         if len(letter) > THREAD_BYTES:
-            return dkim_results(await asyncio.to_thread(dkim.evaluate, letter, signatures, keys))
-        return dkim_results(dkim.evaluate(letter, signatures, keys))
+            return dkim_results(await asyncio.to_thread(dkim.evaluate, letter, header, signatures, keys))
+        return dkim_results(dkim.evaluate(letter, header, signatures, keys))

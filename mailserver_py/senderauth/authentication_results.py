@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mailserver_py.message.address import AddressError, a_labels
-from mailserver_py.message.header import Field, parse_header, unfold
+from mailserver_py.message.header import Field, Header, parse_header, unfold
 from mailserver_py.message.tokens import strip_comments, unquote
 
 from . import dkim, spf
@@ -79,9 +79,12 @@ def serialize(authserv_id: str, results: Sequence[MethodResult]) -> bytes:
     return "\r\n".join(lines).encode("utf-8") + b"\r\n"
 
 
-def remove_foreign(letter: bytes, authserv_id: str) -> bytes:
-    """The letter without Authentication-Results that bear our own name (§5), however it is spelled."""
-    header = parse_header(letter)
+def remove_foreign(letter: bytes, authserv_id: str, header: Header | None = None) -> bytes:
+    """The letter without Authentication-Results that bear our own name (§5), however it is spelled.
+
+    The very same object when there are none. `header`: the letter's, where it was parsed already.
+    """
+    header = header or parse_header(letter)
     ours = _normal(authserv_id)
     forged = [field for field in header.all(FIELD_NAME) if _bears(field, ours)]
     if not forged:

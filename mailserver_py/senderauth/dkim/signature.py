@@ -10,7 +10,7 @@ from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from mailserver_py.message.header import Field, parse_header
+from mailserver_py.message.header import Field, Header
 
 from ..tag_list import parse_tag_list
 from .canonical import Canonicalization
@@ -56,9 +56,9 @@ class Signature:
     problem: str = ""
 
 
-def parse_signatures(letter: bytes, now_s: int) -> tuple[Signature, ...]:
-    """The letter's signatures from the top, each read as far as it makes sense."""
-    fields = parse_header(letter).all(b"DKIM-Signature")
+def parse_signatures(header: Header, now_s: int) -> tuple[Signature, ...]:
+    """A letter's signatures from the top, each read as far as it makes sense."""
+    fields = header.all(b"DKIM-Signature")
     signatures = [_parse_signature(field, now_s) for field in fields[:SIGNATURE_COUNT]]
     if len(fields) > SIGNATURE_COUNT:
         signatures.append(

@@ -1,8 +1,8 @@
 """Verifying: RFC 6376 §6.1, RFC 8301, RFC 8463. Three steps, of which only the second asks anything:
 
-    signatures = parse_signatures(letter, now_s)
+    signatures = parse_signatures(header, now_s)
     keys = await lookup_keys(signatures, lookup)
-    verdicts = evaluate(letter, signatures, keys)      # CPU only; a big letter can be done in a thread
+    verdicts = evaluate(letter, header, signatures, keys)   # CPU only; a big letter can be done in a thread
 
 `verify` does all three.
 """
@@ -48,8 +48,9 @@ class Verdict:
 
 async def verify(letter: bytes, lookup: Lookup, now_s: int) -> tuple[Verdict, ...]:
     """Verdicts on the letter's signatures, from the top; empty when it has none."""
-    signatures = parse_signatures(letter, now_s)
-    return evaluate(letter, signatures, await lookup_keys(signatures, lookup))
+    header = parse_header(letter)
+    signatures = parse_signatures(header, now_s)
+    return evaluate(letter, header, signatures, await lookup_keys(signatures, lookup))
 
 
 async def lookup_keys(signatures: Sequence[Signature], lookup: Lookup) -> Mapping[str, KeyFound]:
@@ -75,10 +76,9 @@ def key_place(signature: Signature) -> str:
 
 
 def evaluate(
-    letter: bytes, signatures: Sequence[Signature], keys: Mapping[str, KeyFound]
+    letter: bytes, header: Header, signatures: Sequence[Signature], keys: Mapping[str, KeyFound]
 ) -> tuple[Verdict, ...]:
     """The verdicts; no I/O, time linear in the letter."""
-    header = parse_header(letter)
     bodies: dict[Canonicalization, bytes] = {}
     return tuple(_evaluate_one(letter, header, bodies, signature, keys) for signature in signatures)
 
