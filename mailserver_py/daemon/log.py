@@ -8,15 +8,16 @@ shows what was logged (promises S14). Secrets are never passed in: there is no f
 from __future__ import annotations
 
 import json
-import sys
+import os
 import traceback
-import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 VALUE_LIMIT_CHARS = 500
 """A reply of 512 octets (RFC 5321 §4.5.3.1.5) fits, near enough; a hostile megabyte does not."""
+
+STDOUT_FD = 1
 
 FRAMES_LIMIT_COUNT = 20
 """Of a traceback; the innermost say where."""
@@ -26,9 +27,8 @@ LIST_LIMIT_COUNT = 50
 
 
 def write_line(line: str) -> None:
-    """To standard output, at once: the journal stamps lines when they come."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+    """To standard output, at once: what was said of a letter must not die with the process."""
+    os.write(STDOUT_FD, line.encode() + b"\n")
 
 
 class Log:
@@ -80,12 +80,10 @@ def loggable(value: object) -> object:
 
 
 def clean(text: str) -> str:
-    """Bounded, and every control, format or surrogate character replaced by `?`, line separators too."""
+    """Bounded, and every character that does not print replaced by `?`: controls, what reorders text, line
+    ends.
+    """
     bounded = text if len(text) <= VALUE_LIMIT_CHARS else text[: VALUE_LIMIT_CHARS - 1] + "…"
-    if bounded.isascii() and bounded.isprintable():
+    if bounded.isprintable():
         return bounded
-    return "".join("?" if _hostile(char) else char for char in bounded)
-
-
-def _hostile(char: str) -> bool:
-    return unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
+    return "".join(char if char.isprintable() else "?" for char in bounded)
