@@ -10,11 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
 from ...errors import OperatorError, Reason
-from ...senderauth.dkim import parse_private_key, parse_public_key, serialize_public_key
 from ..load import Site
 from .identity import Identities, Identity, load_identities, parse_recipients, plain_recipient
 from .needed import (
@@ -25,6 +21,7 @@ from .needed import (
     needed_secrets,
     serialize_password,
 )
+from .pem import algorithm_of_public, check_private, public_half
 from .sealed import SUFFIX, seal, unseal, write_whole
 from .site import RECIPIENTS_FILE, public_dkim_folder, read_sealed_for, secret_path
 
@@ -118,16 +115,12 @@ def import_secret(site: Site, name: str, secret: bytes, *, identities: Identitie
         raise OperatorError(Reason(f"the secret given for {name!r} is empty"))
     if name.startswith(ACCOUNT_PREFIX):
         secret = serialize_password(_one_line(name, secret))
-    elif name.startswith(DKIM_PREFIX):
+    elif name.startswith((DKIM_PREFIX, "tls-key", "acme-account")):
+        check = public_half if name.startswith(DKIM_PREFIX) else check_private
         try:
-            parse_private_key(secret)
+            check(secret)
         except ValueError as error:
-            raise OperatorError(Reason(f"{name}: {error}", "an unencrypted PEM key is meant")) from None
-    elif name.startswith("tls-key"):
-        try:
-            load_pem_private_key(secret, None)
-        except (ValueError, TypeError, UnsupportedAlgorithm):
-            text = f"what was given for {name!r} is no private key"
+            text = f"what was given for {name!r} cannot be used: {error}"
             raise OperatorError(Reason(text, "an unencrypted PEM key is meant")) from None
     elif name in ("tsig", "stranger"):
         secret = _one_line(name, secret).encode() + b"\n"
@@ -228,7 +221,7 @@ def _mend_public(site: Site, identities: Identities) -> tuple[str, ...]:
 
 def _is_public_key(path: Path) -> bool:
     try:
-        parse_public_key(path.read_bytes())
+        algorithm_of_public(path.read_bytes())
     except (OSError, ValueError):
         return False
     return True
@@ -236,8 +229,7 @@ def _is_public_key(path: Path) -> bool:
 
 def _write_public(site: Site, name: str, secret: bytes) -> None:
     selector, domain = name.removeprefix(DKIM_PREFIX).split(".", 1)
-    public = serialize_public_key(parse_private_key(secret).public_key())
-    write_whole(public_dkim_folder(site) / domain / f"{selector}.pem", public)
+    write_whole(public_dkim_folder(site) / domain / f"{selector}.pem", public_half(secret))
 
 
 def _write_readers(site: Site, recipients: Sequence[str]) -> None:

@@ -13,18 +13,10 @@ from dataclasses import dataclass
 from functools import partial
 
 import argon2
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1
-from cryptography.hazmat.primitives.asymmetric.ec import generate_private_key as generate_ec_key
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from ...senderauth.dkim import serialize_private_key
 from ..address_plan import verification_account
 from ..model import MailSpec
-
-RSA_BITS = 2_048
-"""RFC 8301 §3.2 asks for 2,048; a 4,096-bit record no longer fits the answers of small resolvers."""
+from .pem import make_ec, make_ed25519, make_rsa
 
 TYPED_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 """Without what looks alike (i, l, o, 0, 1): initial passwords are read out and typed."""
@@ -90,22 +82,6 @@ def password_secret(address: str) -> str:
 def tls_key_secret(host: str) -> str:
     """The secret's name for the TLS key of one host, unless the site brings its own certificate."""
     return f"{TLS_PREFIX}{host}"
-
-
-def make_ec() -> bytes:
-    """A new P-256 key as PEM: small, quick, and taken by every client since TLS 1.2."""
-    key = generate_ec_key(SECP256R1())
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-
-
-def make_rsa() -> bytes:
-    """A new RSA key as PEM."""
-    return serialize_private_key(generate_private_key(public_exponent=65_537, key_size=RSA_BITS))
-
-
-def make_ed25519() -> bytes:
-    """A new Ed25519 key as PEM."""
-    return serialize_private_key(Ed25519PrivateKey.generate())
 
 
 def make_tsig(size_bytes: int) -> bytes:

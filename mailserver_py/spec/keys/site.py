@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import OperatorError, Reason
-from ...senderauth.dkim import algorithm_of, parse_public_key
 from ..load import Site
 from ..settings import PublicKey, PublicKeys
 from .identity import Identities, load_identities
 from .needed import dkim_selectors, needed_secrets
+from .pem import algorithm_of_public
 from .sealed import SUFFIX, unseal
 
 RECIPIENTS_FILE = "recipients"
@@ -118,7 +118,7 @@ def read_sealed_for(site: Site) -> tuple[str, ...]:
 def _read_public(selector: str, path: Path) -> PublicKey:
     try:
         pem = path.read_bytes()
-        return PublicKey(selector, algorithm_of(parse_public_key(pem)), pem)
+        return PublicKey(selector, algorithm_of_public(pem), pem)
     except (ValueError, OSError) as error:
         cure = "delete it and run `mailserver keys`, which writes it again from the secret"
         raise OperatorError(Reason(f"cannot be used: {error}", cure, str(path))) from None
