@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import date
 from typing import TypeVar
 
+from ..mailstore.values import INBOX
 from . import dates
 from .flags import FlagList, parse_flags
 from .names import parse_mailbox
@@ -38,7 +39,7 @@ _FLAG = re.compile(rb"\\?[^\x00-\x20\x7f-\xff(){%*\"\\\]]+|\\\*")
 class Cursor:
     """Where parsing stands in one command."""
 
-    __slots__ = ("_depth", "data", "position", "uid", "utf8")
+    __slots__ = ("_depth", "data", "old_name", "position", "uid", "utf8")
 
     def __init__(self, data: bytes, position: int = 0, *, uid: bool = False, utf8: bool = False) -> None:
         self.data = data
@@ -47,6 +48,8 @@ class Cursor:
         """The command came with the UID prefix."""
         self.utf8 = utf8
         """Mailbox names are UTF-8: the client has enabled IMAP4rev2 or UTF8=ACCEPT."""
+        self.old_name = ""
+        """A mailbox name that was not in its normal form, as it was written (RFC 9051 §6.3.9.7)."""
         self._depth = 0
 
     # --- tokens
@@ -142,7 +145,11 @@ class Cursor:
 
     def mailbox(self) -> str:
         """A mailbox name, decoded; INBOX in any case is `INBOX`."""
-        return parse_mailbox(self.astring(), utf8=self.utf8)
+        raw = self.astring()
+        name = parse_mailbox(raw, utf8=self.utf8)
+        if self.utf8 and name != INBOX and name.encode() != raw:
+            self.old_name = raw.decode("utf-8")
+        return name
 
     def sequence_set(self) -> SequenceSet:
         """`sequence-set`, `$` included."""

@@ -170,6 +170,8 @@ class Found:
 
     entry: Entry
     child_info: bool
+    old_name: str = ""
+    """What the client called it, when that was not its normal form (OLDNAME, RFC 9051 §6.3.9.7)."""
 
 
 def select(request: ListRequest, entries: Sequence[Entry]) -> list[Found]:
@@ -222,6 +224,8 @@ def serialize_entry(found: Found, request: ListRequest, *, utf8: bool, rev2: boo
             if _SELECTION[name].selects is not None
         )
         extended = b' ("CHILDINFO" (%b))' % criteria
+    elif found.old_name:
+        extended = b' ("OLDNAME" (%b))' % serialize_mailbox(found.old_name, utf8=utf8)
     return b'* LIST (%b) "%b" %b%b\r\n' % (
         b" ".join(attributes),
         SEPARATOR.encode(),

@@ -24,6 +24,8 @@ class Select:
 
     mailbox: str
     parameters: frozenset[bytes] = frozenset()
+    old_name: str = ""
+    """The name as it was written, when that is not its normal form."""
 
 
 def parse(cursor: Cursor) -> Select:
@@ -37,7 +39,7 @@ def parse(cursor: Cursor) -> Select:
     cursor.end()
     if any(name not in PARAMETERS for name in parameters):
         raise bad(b"There is no such SELECT parameter")
-    return Select(mailbox, frozenset(parameters))
+    return Select(mailbox, frozenset(parameters), cursor.old_name)
 
 
 async def _open(session: Session, request: Select, *, read_only: bool) -> None:
@@ -63,8 +65,8 @@ async def _open(session: Session, request: Select, *, read_only: bool) -> None:
         entries = list_entries(await account.list_mailboxes(), ())
         entry = next((entry for entry in entries if entry.name == request.mailbox), None)
         if entry is not None:
-            listed = serialize_entry(Found(entry, False), ListRequest(()), utf8=session.utf8, rev2=True)
-            lines.append(listed)
+            found = Found(entry, False, request.old_name)
+            lines.append(serialize_entry(found, ListRequest(()), utf8=session.utf8, rev2=True))
     await session.send(b"".join(lines))
 
 
