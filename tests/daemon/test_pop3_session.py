@@ -336,10 +336,9 @@ def test_a_mistake_of_ours_is_an_incident_and_tells_nothing() -> None:
     ].items()
 
 
-@pytest.mark.parametrize("said", [b"", b"NO"])
-def test_silence_ends_the_session(said: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("AUTOLOGOUT_S", "COMMAND_S"):
-        monkeypatch.setattr(pop3_session, name, 0.01)
+@pytest.mark.parametrize(("said", "limit"), [(b"", "AUTOLOGOUT_S"), (b"NO", "COMMAND_S")])
+def test_silence_ends_the_session(said: bytes, limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pop3_session, limit, 0.01)
 
     async def scene(world: World) -> None:
         client = await world.log_in()

@@ -50,6 +50,8 @@ def test_the_fields_and_the_empty_line_are_the_whole_header(data: bytes) -> None
         (b"A: b\r\n\r\n", b""),
         (b"A: b\n\nbody\r\n\r\nx", b"body\r\n\r\nx"),
         (b"A: b\n\r\nbody", b"body"),
+        (b"A: b\r\n\r\nx\n\ny", b"x\n\ny"),
+        (b"A: b\n\nx\r\n\r\ny", b"x\r\n\r\ny"),
         (b"A: b\r\n \r\nC: d\r\n\r\nbody", b"body"),
         (b"A: b\r\r\nC: d\r\n\r\nbody", b"body"),
     ],
