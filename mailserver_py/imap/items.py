@@ -47,6 +47,8 @@ class Item:
     columns: tuple[str, ...] = ()
     letter: bool = False
     sets_seen: bool = False
+    partial: bool = False
+    """It asks for a piece; the next one will be asked for soon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ def _section_item(label: bytes, section: Section, *, sets_seen: bool) -> Item:
             data = extract(letter, header_bytes, offsets, section)
             yield NIL if data is None else serialize_literal(slice_partial(data, section))
 
-    return Item(form, values, columns, letter=True, sets_seen=sets_seen)
+    return Item(form, values, columns, letter=True, sets_seen=sets_seen, partial=section.length >= 0)
 
 
 def _body(cursor: Cursor) -> Item:
@@ -144,7 +146,7 @@ def _binary(*, sets_seen: bool) -> Callable[[Cursor], Item]:
                 # RFC 9051 §7.5.2: a plain string tells the client that there is no NUL.
                 yield serialize_literal8(data) if b"\0" in data else serialize_literal(data)
 
-        return Item(label + b" %b", values, ("parts",), letter=True, sets_seen=sets_seen)
+        return Item(label + b" %b", values, ("parts",), True, sets_seen, section.length >= 0)
 
     return make
 

@@ -35,6 +35,8 @@ class Selected:
         """Everything up to this one is in the view."""
         self.saved: frozenset[int] = frozenset()
         """UIDs of the last SEARCH with SAVE (RFC 9051 §6.4.4.1)."""
+        self.kept: tuple[int, bytes] | None = None
+        """UID and octets of the letter that is being fetched piece by piece; until another command comes."""
         self.with_modseq = False
         """The client gets MODSEQ with every FETCH (RFC 7162 §3.2)."""
         self.uids = array("I", [m.uid for m in messages])

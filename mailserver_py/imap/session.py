@@ -286,6 +286,8 @@ class Session:
             await self.upload.forget()
             await self._bad_or_no(refused.reply)
             return
+        if self.selected is not None and command.verb != b"FETCH":
+            self.selected.kept = None
         updates = command.updates
         if updates is Updates.NO_EXPUNGE and cursor.uid:
             updates = Updates.ALL

@@ -94,6 +94,8 @@ async def run(session: Session, request: Fetch) -> Reply:
             await session.send(b"".join(waiting))
             waiting, size_bytes = [], 0
     await session.send(b"".join(waiting))
+    if not any(item.partial for item in items):
+        box.kept = None
     return await _explain(box, positions) if missing else ok(b"FETCH completed")
 
 
@@ -133,7 +135,7 @@ async def _with_letters(
     box: Selected, positions: Sequence[int], columns: tuple[str, ...]
 ) -> AsyncIterator[Batch]:
     uids = [box.uids[at] for at in positions]
-    async for chunk in box.account.letters(box.mailbox.mailbox_id, uids):
+    async for chunk in _letters(box, uids):
         whole = {uid: letter for uid, letter in chunk if letter is not None}
         if not whole:
             continue
@@ -142,6 +144,17 @@ async def _with_letters(
             continue
         batch = await _with_digests(box, list(whole), columns)
         yield Batch(box, batch.positions, batch.columns, [whole[box.uids[at]] for at in batch.positions])
+
+
+async def _letters(box: Selected, uids: Sequence[int]) -> AsyncIterator[Sequence[tuple[int, bytes | None]]]:
+    """From the store. Clients fetch large letters piece by piece: those of one message are read once."""
+    if box.kept is not None and list(uids) == [box.kept[0]]:
+        yield [box.kept]
+        return
+    async for chunk in box.account.letters(box.mailbox.mailbox_id, uids):
+        yield chunk
+        if len(uids) == 1 and chunk and chunk[0][1] is not None:
+            box.kept = (chunk[0][0], chunk[0][1])
 
 
 async def _explain(box: Selected, positions: Sequence[int]) -> Reply:
