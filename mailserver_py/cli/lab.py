@@ -156,16 +156,8 @@ def ssh(context: click.Context, site: str, host: str | None, argv: tuple[str, ..
     """Log in to a HOST of the lab as root (default: the site's first), or run a program there."""
     lab = _held_lab(context, site)
     target = lab.host(host or next(iter(load_site(site).spec.hosts)))
-    options = [
-        "-i",
-        str(lab.key),
-        "-o",
-        "StrictHostKeyChecking=no",
-        "-o",
-        "UserKnownHostsFile=/dev/null",
-        "-o",
-        "LogLevel=ERROR",
-    ]
+    known = f"UserKnownHostsFile={lab.environment['MAILSERVER_KNOWN_HOSTS']}"
+    options = ["-i", str(lab.key), "-o", "StrictHostKeyChecking=yes", "-o", known, "-o", "LogLevel=ERROR"]
     become(lab.inside(["ssh", *options, f"root@{target.plan.address}", *argv]), extra=lab.environment)
 
 

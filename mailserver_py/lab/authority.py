@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from mailserver_py.errors import WorldError
 
@@ -17,7 +17,7 @@ from .certificates import KeyPair, issue
 from .host import BOOT_S, Host, HostPlan
 from .images import INFRASTRUCTURE
 from .names import AUTHORITY, RESOLVER
-from .texts import render
+from .texts import render, source
 
 NAME = "acme"
 DIRECTORY = "https://acme.test/dir"
@@ -36,16 +36,18 @@ class Authority:
 
     host: Host
 
-    def furnish(self, vouched: KeyPair, further_names: Sequence[str] = ()) -> None:
+    def furnish(self, vouched: KeyPair, directory: str = DIRECTORY) -> None:
         """Before it boots: configuration, and the endpoint's certificate from the lab's authority.
 
-        `further_names` are those of real authorities that the lab stands in for.
+        `directory` is the URL at which it shall answer, in place of a real authority.
         """
-        pair = issue(vouched, ["acme.test", *further_names, "localhost", AUTHORITY])
+        name, path = urlsplit(directory).hostname or "", urlsplit(directory).path
+        pair = issue(vouched, dict.fromkeys(["acme.test", name or "acme.test", "localhost", AUTHORITY]))
+        elsewhere = path != urlsplit(DIRECTORY).path
         self.host.write("etc/pebble/cert.pem", pair.certificate)
         self.host.write("etc/pebble/key.pem", pair.key, mode=0o600)
         config = {
-            "listenAddress": ":443",
+            "listenAddress": "127.0.0.1:14000" if elsewhere else ":443",
             "managementListenAddress": f"{AUTHORITY}:15000",
             "certificate": "/etc/pebble/cert.pem",
             "privateKey": "/etc/pebble/key.pem",
@@ -59,8 +61,14 @@ class Authority:
         self.host.write("etc/systemd/system/pebble.service", render("pebble.service", resolver=RESOLVER))
         wants = self.host.root / "etc/systemd/system/multi-user.target.wants"
         (wants / "pebble.service").symlink_to("/etc/systemd/system/pebble.service")
-        for name in ("knot", "unbound"):
-            (wants / f"{name}.service").unlink(missing_ok=True)
+        if elsewhere:
+            self.host.write("usr/local/lib/directory_door.py", source("directory_door.py"))
+            self.host.write(
+                "etc/systemd/system/directory-door.service", render("directory-door.service", path=path)
+            )
+            (wants / "directory-door.service").symlink_to("/etc/systemd/system/directory-door.service")
+        for unit in ("knot", "unbound"):
+            (wants / f"{unit}.service").unlink(missing_ok=True)
 
     def fetch_root(self) -> str:
         """The root that signs what ACME clients get, in PEM, as soon as pebble answers."""

@@ -6,7 +6,7 @@ rest: pebble's own HTTPS endpoint, and the stranger's mail server.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
@@ -41,13 +41,15 @@ def ensure_authority(folder: Path) -> KeyPair:
     return KeyPair(certificate.read_text(), key.read_text())
 
 
-def issue(authority: KeyPair, names: Sequence[str | IPv4Address]) -> KeyPair:
+def issue(authority: KeyPair, names: Iterable[str | IPv4Address]) -> KeyPair:
     """A server certificate for DNS names and addresses; the first is its common name."""
-    return _make(str(names[0]), names, authority)
+    listed = tuple(names)
+    return _make(str(listed[0]), listed, authority)
 
 
 def _make(common_name: str, names: Sequence[str | IPv4Address], authority: KeyPair | None) -> KeyPair:
     key = ec.generate_private_key(ec.SECP256R1())
+    own_id = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
     # A day back: a host's clock may be behind.
     begin = datetime.now(UTC) - timedelta(days=1)
@@ -59,6 +61,7 @@ def _make(common_name: str, names: Sequence[str | IPv4Address], authority: KeyPa
         .not_valid_before(begin)
         .not_valid_after(begin + LIFE)
         .add_extension(x509.BasicConstraints(ca=authority is None, path_length=None), critical=True)
+        .add_extension(own_id, critical=False)
     )
     if names:
         told = [x509.IPAddress(n) if isinstance(n, IPv4Address) else x509.DNSName(n) for n in names]
@@ -71,6 +74,10 @@ def _make(common_name: str, names: Sequence[str | IPv4Address], authority: KeyPa
         issuer = x509.load_pem_x509_certificate(authority.certificate.encode())
         signer = serialization.load_pem_private_key(authority.key.encode(), password=None)
         assert isinstance(signer, ec.EllipticCurvePrivateKey)
+        # RFC 5280 §4.2.1.1: it must be there; Python 3.13 refuses a certificate without.
+        its_id = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+        issuer_id = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(its_id)
+        builder = builder.add_extension(issuer_id, critical=False)
         certificate = builder.issuer_name(issuer.subject).sign(signer, hashes.SHA256())
     secret = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

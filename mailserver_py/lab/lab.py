@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ from .authority import Authority
 from .certificates import KeyPair, ensure_authority
 from .commands import run
 from .faults import Faults
-from .host import MACHINE_BUNDLE, Host, HostPlan, machine_bundle
+from .host import MACHINE_BUNDLE, Host, HostPlan, host_key, machine_bundle
 from .images import BOOKWORM, INFRASTRUCTURE, STRANGER_IMAGE, Image, Say, ensure_image
 from .names import NAMESERVER, RESOLVER, STRANGER, Names, ipv6_of
 from .nameserver import Nameserver, Zone
@@ -120,6 +120,7 @@ class Lab:
             step(f"Postfix and Dovecot of {stranger.DOMAIN}", new=self._ensure_stranger())
         if site is not None:
             self._ensure_site(site, image)
+        self._note_host_keys({host.ssh.port for host in site.spec.hosts.values()} if site else ())
         return self.steps
 
     def must_be_root(self) -> None:
@@ -162,7 +163,11 @@ class Lab:
             )
         ensure_image(image, self.say)
         taken = {host.plan.address for host in self.hosts() if host.plan.name != name}
-        return self._boot(HostPlan(name, address or free_address(taken), image, disk_bytes=disk_bytes))
+        host = Host(self.names, HostPlan(name, address or free_address(taken), image, disk_bytes=disk_bytes))
+        self._lay(host, trust=self._trust)
+        host.start()
+        self._note_host_keys()
+        return host
 
     # ---------------------------------------------------------------- the door
 
@@ -177,7 +182,12 @@ class Lab:
     @property
     def environment(self) -> dict[str, str]:
         """What programs in the lab need to know beyond that."""
-        return {"MAILSERVER_LAB": self.names.lab, "SSL_CERT_FILE": str(self.names.state / "bundle.pem")}
+        state = self.names.state
+        return {
+            "MAILSERVER_LAB": self.names.lab,
+            "SSL_CERT_FILE": str(state / "bundle.pem"),
+            "MAILSERVER_KNOWN_HOSTS": str(state / "known_hosts"),
+        }
 
     def run(self, *argv: str, stdin: str = "", timeout_s: float = 600) -> str:
         """Run a program in the lab's network; its standard output."""
@@ -238,8 +248,9 @@ class Lab:
         reused = self._reuse(host)
         if not reused:
             self._lay(host, trust=self._vouched.certificate)
-            further = [name for name, _ in derive_stand_ins(site.spec)] if site else []
-            Authority(host).furnish(self._vouched, further)
+            elsewhere = site is not None and derive_stand_ins(site.spec)
+            directory = site.spec.tls.acme.directory if site and elsewhere else authority.DIRECTORY
+            Authority(host).furnish(self._vouched, directory)
             host.start()
         self._believe(self._vouched.certificate + Authority(host).fetch_root())
         return not reused
@@ -265,7 +276,7 @@ class Lab:
             addresses += public_addresses(site.spec)
         zones += derive_reverse(addresses)
         names = server.ensure_zones(zones)
-        server.ensure_reverse(addresses)
+        server.ensure_reverse(addresses, int(site.spec.dns.ttl) if site else 5)
         server.start_resolver(registries, zones, derive_stand_ins(site.spec) if site else ())
         return new or bool(names)
 
@@ -286,18 +297,26 @@ class Lab:
                 host = Host(self.names, plan)
                 new = not self._reuse(host)
                 if new:
-                    self._boot(plan, site_files.authorized_keys(site))
+                    keys = site_files.authorized_keys(site)
+                    self._lay(host, trust=self._trust, keys=keys)
+                    site_files.admit(host, site.spec.hosts[plan.name].ssh, keys)
+                    host.start()
                 release = f"Debian {host.plan.image.release}"
                 step(f"{release}, {' '.join(map(str, plan.addresses))}", new=new)
 
         with ThreadPoolExecutor(max_workers=4) as pool:
             list(pool.map(boot, derive_hosts(site.spec, image)))
 
-    def _boot(self, plan: HostPlan, keys: str = "") -> Host:
-        host = Host(self.names, plan)
-        self._lay(host, trust=self._trust, keys=keys)
-        host.start()
-        return host
+    def _note_host_keys(self, ports: Collection[int] = ()) -> None:
+        """The keys of all hosts, for those who log in from the lab."""
+        lines = []
+        for host in self.hosts():
+            _, public = host_key(host.plan.name)
+            kind, key = public.read_text().split()[:2]
+            for name in (host.plan.name, *map(str, host.plan.addresses)):
+                lines.append(f"{name} {kind} {key}\n")
+                lines += [f"[{name}]:{port} {kind} {key}\n" for port in ports if port != 22]
+        (self.names.state / "known_hosts").write_text("".join(lines))
 
     def _lay(self, host: Host, *, trust: str, keys: str = "") -> None:
         host.create(self.network, authorized_keys=keys + self._own_key, trust=trust)

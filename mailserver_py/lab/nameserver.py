@@ -180,13 +180,13 @@ class Nameserver:
             zone, [("zone-unset", f"{owner}.", rdtype), ("zone-set", f"{owner}.", str(ttl_s), rdtype, rdata)]
         )
 
-    def ensure_reverse(self, hosts: Sequence[tuple[str, Address]]) -> None:
+    def ensure_reverse(self, hosts: Sequence[tuple[str, Address]], ttl_s: int = 5) -> None:
         """Give addresses that have no reverse name theirs, as their provider would on request."""
         for name, address in hosts:
             zone, owner = reverse_zone(address), address.reverse_pointer
             there = self.host.attempt("knotc", "zone-read", f"{zone}.", f"{owner}.", "PTR")
             if " PTR " not in there.stdout:
-                self.change(zone, [("zone-set", f"{owner}.", "5", "PTR", f"{name}.")])
+                self.change(zone, [("zone-set", f"{owner}.", str(ttl_s), "PTR", f"{name}.")])
 
     def remove_record(self, owner: str, rdtype: str, *, zone: str) -> None:
         self.change(zone, [("zone-unset", f"{owner}.", rdtype)])

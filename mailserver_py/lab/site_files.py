@@ -18,9 +18,11 @@ from mailserver_py.spec.keys import (
     make_keys,
 )
 from mailserver_py.spec.load import Site
+from mailserver_py.spec.model import Ssh
 
 from . import stranger
 from .commands import attempt, run
+from .host import Host
 from .nameserver import TsigKey
 
 IDENTITY = "identity.txt"
@@ -85,6 +87,18 @@ def tsig_key(site: Site) -> TsigKey | None:
         return None
     secret = SiteKeys.load(site).open("tsig", identities(site)).decode().strip()
     return TsigKey(wish.key_name.rstrip("."), wish.algorithm, secret)
+
+
+def admit(host: Host, ssh: Ssh, keys: str) -> None:
+    """Before it boots: let the operator in by the port and the user that the spec names, as the real host would."""
+    if ssh.port != 22:
+        host.write("etc/ssh/sshd_config.d/lab.conf", f"Port 22\nPort {ssh.port}\n")
+    if ssh.user != "root":
+        host.in_chroot("useradd", "--create-home", "--shell", "/bin/bash", ssh.user)
+        host.write(f"etc/sudoers.d/{ssh.user}", f"{ssh.user} ALL=(ALL) NOPASSWD: ALL\n", mode=0o440)
+        home = f"home/{ssh.user}"
+        host.write(f"{home}/.ssh/authorized_keys", keys, mode=0o600)
+        host.in_chroot("chown", "-R", f"{ssh.user}:", f"/{home}/.ssh")
 
 
 def authorized_keys(site: Site) -> str:

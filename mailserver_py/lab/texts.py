@@ -19,6 +19,11 @@ def _environment() -> Environment:
     )
 
 
+def source(name: str) -> str:
+    """One of the programs that run on a host of the lab, as it is."""
+    return Path(__file__).with_name("files").joinpath(name).read_text()
+
+
 def render(name: str, **values: object) -> str:
     """One of the texts, whole; a value that is missing is a bug and raises."""
     return _environment().get_template(name).render(**values)
