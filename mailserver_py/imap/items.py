@@ -15,10 +15,11 @@ from typing import cast
 from .cursor import Cursor
 from .dates import serialize_date_time
 from .flags import serialize_flags
+from .preview import derive_preview
 from .replies import bad
 from .sections import Section, Text, extract, extract_binary, parse_section, slice_partial
 from .selected import Selected
-from .strings import NIL, serialize_literal, serialize_literal8
+from .strings import NIL, serialize_literal, serialize_literal8, serialize_string
 
 _NAME = re.compile(rb"[A-Za-z0-9.]+")
 
@@ -161,6 +162,23 @@ def _binary_size(cursor: Cursor) -> Item:
     return Item(b"BINARY.SIZE" + section.serialize() + b" %d", values, ("parts",), letter=True)
 
 
+_LAZY = re.compile(rb" \(LAZY\)", re.IGNORECASE)
+
+
+def _preview(cursor: Cursor) -> Item:
+    """RFC 8970 §6; FETCH's own modifiers also come in parentheses, hence the look at the word."""
+    match = _LAZY.match(cursor.data, cursor.position)
+    if match is not None:
+        cursor.position = match.end()
+
+    def values(batch: Batch) -> Iterable[object]:
+        return [
+            serialize_string(derive_preview(letter).encode("utf-8", "replace")) for letter in batch.letters
+        ]
+
+    return Item(b"PREVIEW %b", values, letter=True)
+
+
 FLAGS_ITEM = Item(b"FLAGS (%b)", _flags)
 UID_ITEM = Item(b"UID %d", _uids)
 MODSEQ_ITEM = Item(b"MODSEQ (%d)", _modseqs)
@@ -183,6 +201,7 @@ ITEMS: tuple[ItemRow, ...] = (
     ItemRow(b"BINARY", _binary(sets_seen=True)),
     ItemRow(b"BINARY.PEEK", _binary(sets_seen=False)),
     ItemRow(b"BINARY.SIZE", _binary_size),
+    ItemRow(b"PREVIEW", _preview, capability=b"PREVIEW"),
     ItemRow(b"MODSEQ", lambda cursor: MODSEQ_ITEM, capability=b"CONDSTORE", enables=b"CONDSTORE"),
 )
 
