@@ -99,6 +99,8 @@ ACCESS = (
     Rfc(6855, "IMAP: UTF-8", "full", rooms=("imap",)),
     Rfc(7162, "IMAP: CONDSTORE and QRESYNC", "partial", "CONDSTORE", ("imap", "mailstore")),
     Rfc(7888, "IMAP: Non-synchronizing Literals", "full", rooms=("imap",)),
+    Rfc(5256, "IMAP: SORT and THREAD", "partial", "SORT", ("imap",)),
+    Rfc(8437, "IMAP: UNAUTHENTICATE", "full", rooms=("imap",)),
     Rfc(7889, "IMAP: APPENDLIMIT", "cited", rooms=("imap",)),
     Rfc(8438, "IMAP: STATUS=SIZE", "full", rooms=("imap",)),
     Rfc(8457, 'IMAP: The "$Important" Keyword', "cited", rooms=("imap",)),
@@ -153,7 +155,6 @@ NAMES = (
 """How it is found."""
 
 CITED = (
-    Rfc(822, "Standard for ARPA Internet Text Messages (obsolete)", "cited"),
     Rfc(1034, "Domain Names: Concepts and Facilities", "cited"),
     Rfc(1123, "Requirements for Internet Hosts", "cited"),
     Rfc(1912, "Common DNS Operational and Configuration Errors", "cited"),
@@ -166,7 +167,9 @@ CITED = (
     Rfc(3849, "IPv6 Documentation Prefix", "cited"),
     Rfc(4509, "SHA-256 in DNSSEC DS Records", "cited"),
     Rfc(4862, "IPv6 Stateless Address Autoconfiguration", "cited"),
+    Rfc(5051, "i;unicode-casemap Collation", "cited"),
     Rfc(5198, "Unicode Format for Network Interchange", "cited"),
+    Rfc(5280, "X.509 Certificate Profile", "cited"),
     Rfc(5737, "IPv4 Documentation Blocks", "cited"),
     Rfc(5891, "Internationalized Domain Names: Protocol", "cited"),
     Rfc(6066, "TLS Extensions: Definitions", "cited"),
@@ -180,6 +183,7 @@ CITED = (
     Rfc(7301, "TLS: Application-Layer Protocol Negotiation", "cited"),
     Rfc(7504, "SMTP 521 and 556 Reply Codes", "cited"),
     Rfc(8375, "Special-Use Domain home.arpa", "cited"),
+    Rfc(9110, "HTTP Semantics", "cited"),
     Rfc(9637, "Expanding the IPv6 Documentation Space", "cited"),
 )
 """One rule or fact of each is used."""

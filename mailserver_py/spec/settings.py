@@ -36,12 +36,16 @@ class Identity(Model):
 
 
 class DomainSettings(Model):
+    """What the host does with mail for, and from, one domain."""
+
     catch_all: str = ""
     """An account, or an address that stands in `addresses`; empty: unknown recipients are refused."""
     dkim: tuple[Identity, ...] = ()
 
 
 class AccountSettings(Model):
+    """One mailbox; its password's hash is in the credentials."""
+
     display_name: str = ""
     quota_bytes: int
     enabled: bool = True

@@ -9,6 +9,7 @@ import pyrage
 import pytest
 
 from mailserver_py.errors import OperatorError
+from mailserver_py.spec.identity import parse_recipient
 from mailserver_py.spec.keys import (
     Identities,
     SiteKeys,
@@ -19,7 +20,6 @@ from mailserver_py.spec.keys import (
     rekey,
     secret_path,
 )
-from mailserver_py.spec.keys.identity import parse_recipient
 from mailserver_py.spec.load import Site, load_site
 from mailserver_py.spec.write import write_recipients
 from tests.spec.sites import SMALLEST, write_site

@@ -9,7 +9,7 @@ Invariants:
 To add a secret: a row in `needed.needed_secrets`, and its reader's name for it.
 """
 
-from .identity import Identities, create_identity, identity_paths, load_identities
+from ..identity import Identities, create_identity, identity_paths, load_identities
 from .make import Made, import_secret, make_keys, own_recipient, rekey
 from .needed import dkim_secret, password_secret, tls_key_secret
 from .site import SiteKeys, secret_path

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import OperatorError, Reason
+from ..identity import Identities, Identity, load_identities, parse_recipients, plain_recipient
 from ..load import Site
-from .identity import Identities, Identity, load_identities, parse_recipients, plain_recipient
 from .needed import (
     ACCOUNT_PREFIX,
     DKIM_PREFIX,

@@ -43,12 +43,13 @@ def check_private(pem: bytes) -> None:
 
 def public_half(pem: bytes) -> bytes:
     """The public half of a DKIM key, as PEM. Raises ValueError."""
-    key = _parse_private(pem)
-    if not isinstance(key, RSAPrivateKey | Ed25519PrivateKey):
-        raise ValueError("neither an RSA nor an Ed25519 key")  # noqa: TRY004 - what was given is text
-    return key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    match _parse_private(pem):
+        case RSAPrivateKey() | Ed25519PrivateKey() as key:
+            return key.public_key().public_bytes(
+                serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+            )
+        case _:
+            raise ValueError("neither an RSA nor an Ed25519 private key")
 
 
 def algorithm_of_public(pem: bytes) -> Literal["rsa-sha256", "ed25519-sha256"]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pyrage
 
 from ...errors import OperatorError, Reason
-from .identity import Identities, parse_recipients
+from ..identity import Identities, parse_recipients
 
 SUFFIX = ".age"
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import OperatorError, Reason
+from ..identity import Identities, load_identities
 from ..load import Site
 from ..settings import PublicKey, PublicKeys
-from .identity import Identities, load_identities
 from .needed import dkim_selectors, needed_secrets
 from .pem import algorithm_of_public
 from .sealed import SUFFIX, unseal

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..identity import parse_recipient
 from ..model import MailSpec
 from ..source import Loc
 from .shape import Finding
@@ -11,8 +12,6 @@ from .shape import Finding
 
 def recipients_are_keys(spec: MailSpec) -> Iterator[Finding]:
     """Whoever stands there will be able to read the secrets."""
-    from ..keys.identity import parse_recipient  # noqa: PLC0415 - keys load specs, which run the rules
-
     secrets = spec.secrets
     texts: list[tuple[Loc, str]] = [
         (("secrets", "recipients", index), text) for index, text in enumerate(secrets.recipients)

@@ -15,7 +15,7 @@ from typing import TypeAlias
 import pyrage
 from cryptography.hazmat.primitives import serialization
 
-from ...errors import OperatorError, Reason
+from ..errors import OperatorError, Reason
 
 IDENTITY_VARIABLE = "MAILSERVER_IDENTITY"
 """Names the one identity file to use."""
