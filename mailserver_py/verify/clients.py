@@ -11,6 +11,7 @@ import imaplib
 import poplib
 import smtplib
 import ssl
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from socket import socket
@@ -25,6 +26,12 @@ TIMEOUT_S = 10.0
 
 HELO = "verification.invalid"
 """Whoever verifies has no name of its own; `.invalid` can be nobody's (RFC 2606 §2)."""
+
+IN_USE = "[IN-USE]"
+"""The response code of a maildrop that another session holds (RFC 2449 §8.1.1)."""
+
+MAILDROP_S = 15.0
+"""A verification holds the maildrop for less than a second; a user's client has no business in this one."""
 
 imaplib._MAXLINE = 10_000_000  # type: ignore[attr-defined]  # a line of SEARCH hits may be long in a full mailbox
 
@@ -59,6 +66,21 @@ async def in_thread(work: Callable[[], T]) -> T:
         return await asyncio.to_thread(work)
     except (OSError, smtplib.SMTPException, imaplib.IMAP4.error, poplib.error_proto, EOFError) as error:
         raise ClientError(_said(error)) from error
+
+
+async def in_maildrop(lock: asyncio.Lock, work: Callable[[], T]) -> T:
+    """As `in_thread`, for POP3, where one session holds the maildrop (RFC 1939 §4): one of ours at a time, and another
+    verification's is waited for.
+    """
+    end = time.monotonic() + MAILDROP_S
+    async with lock:
+        while True:
+            try:
+                return await in_thread(work)
+            except ClientError as error:
+                if IN_USE not in error.text or time.monotonic() > end:
+                    raise
+            await asyncio.sleep(0.5)
 
 
 class _Smtp(smtplib.SMTP):
@@ -188,7 +210,9 @@ async def remove_by_imap(door: Door, login: Login, trust: ssl.SSLContext, token:
     await in_thread(work)
 
 
-async def find_by_pop3(door: Door, login: Login, trust: ssl.SSLContext, token: str) -> bytes | None:
+async def find_by_pop3(
+    lock: asyncio.Lock, door: Door, login: Login, trust: ssl.SSLContext, token: str
+) -> bytes | None:
     """The whole letter that carries the token, or None. Raises ClientError."""
 
     def work() -> bytes | None:
@@ -205,7 +229,7 @@ async def find_by_pop3(door: Door, login: Login, trust: ssl.SSLContext, token: s
         finally:
             client.quit()
 
-    return await in_thread(work)
+    return await in_maildrop(lock, work)
 
 
 def _one_line(text: str) -> str:

@@ -6,6 +6,7 @@ with doors of its own on loopback.
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -58,6 +59,8 @@ class World:
     stranger: Stranger | None = None
     stranger_password: str = field(default="", repr=False)
     stranger_trust: ssl.SSLContext | None = None
+    maildrop: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
+    """Held while a check has a POP3 session with the verification account."""
     state_dir: Path | None = None
     """The mail host's own state, when the verification runs on it."""
 

@@ -13,6 +13,7 @@ from mailserver_py.verify.clients import (
     HELO,
     TIMEOUT_S,
     ClientError,
+    in_maildrop,
     in_thread,
     open_imap,
     open_pop3,
@@ -88,9 +89,18 @@ async def run(world: World) -> Outcome:
     return outcome
 
 
+async def _attempt(world: World, door: Door, login: Login) -> None:
+    """Logs in and out. Raises ClientError."""
+    attempt = partial(BY_PROTOCOL[door.listener.protocol], door, login, world.trust)
+    if door.listener.protocol == "pop3":
+        await in_maildrop(world.maildrop, attempt)
+    else:
+        await in_thread(attempt)
+
+
 async def _right(world: World, outcome: Outcome, door: Door, login: Login) -> None:
     try:
-        await in_thread(partial(BY_PROTOCOL[door.listener.protocol], door, login, world.trust))
+        await _attempt(world, door, login)
     except ClientError as error:
         outcome.find(
             "login.refused",
@@ -105,7 +115,7 @@ async def _right(world: World, outcome: Outcome, door: Door, login: Login) -> No
 async def _wrong(world: World, outcome: Outcome, door: Door, login: Login) -> None:
     wrong = Login(login.address, login.password[::-1] + "x")
     with suppress(ClientError):
-        await in_thread(partial(BY_PROTOCOL[door.listener.protocol], door, wrong, world.trust))
+        await _attempt(world, door, wrong)
         outcome.find(
             "login.accepts-wrong-password",
             str(door),

@@ -54,7 +54,7 @@ async def _round(world: World, outcome: Outcome, door: Door, login: Login) -> No
     seen: dict[str, bytes] = {}
     readers = {
         protocol: (doors[0], find)
-        for protocol, find in (("imap", find_by_imap), ("pop3", find_by_pop3))
+        for protocol, find in (("imap", find_by_imap), ("pop3", partial(find_by_pop3, world.maildrop)))
         if (doors := [d for d in world.doors_of(protocol, login=True) if d.host == door.host])
     }
     try:
