@@ -124,3 +124,24 @@ def test_base64_of_any_kind_never_raises(data: bytes) -> None:
 
 def test_base64_ends_at_its_padding() -> None:
     assert decode_base64(b"YWJj\r\nZA==\r\n___\r\nlist footer") == b"abcd"
+
+
+@pytest.mark.parametrize(
+    "charset", ["iso8859-7", "utf-7", "tis-620", "iso-2022-jp", "shift_jis", "x-unknown"]
+)
+def test_a_long_text_that_is_no_text_of_its_charset_costs_little(charset: str) -> None:
+    started = time.process_time()
+    for octet in (b"\xff", b"\x81"):
+        assert len(decode_charset(octet * 2_000_000, charset)) >= 900_000
+    # With a replacement for each octet it is more than a second.
+    assert time.process_time() - started < 0.5
+
+
+@pytest.mark.parametrize(("charset", "char"), [("utf-8", "ä"), ("shift_jis", "日"), ("koi8-r", "я")])
+def test_a_long_text_with_a_broken_octet_is_read_but_for_it(charset: str, char: str) -> None:
+    octets = char.encode(charset) * 50_000
+    assert decode_charset(octets + b"\xff" + octets, charset).count(char) >= 99_999
+
+
+def test_utf8_that_was_cut_off_is_still_utf8() -> None:
+    assert decode_text("Grüße äöü".encode()[:-1]) == "Grüße äö\ufffd"
