@@ -77,6 +77,7 @@ def test_a_letter_reaches_each_mailbox_once_however_it_was_addressed(play: Calla
         await client.quit()
         assert len(await world.letters(ALICE)) == 1
         assert len(await world.letters(BOB)) == 1
+        assert [line["account"] for line in world.events("delivery.local")] == [ALICE, BOB]
 
     play(story)
 

@@ -112,6 +112,13 @@ def test_a_foreign_ed25519_signature_passes() -> None:
     assert results(signature + LETTER) == [Result.PASS]
 
 
+def test_of_several_fields_of_one_name_the_last_is_the_signed_one() -> None:
+    letter = b"X-A: first\r\nX-A: last\r\n" + LETTER
+    signed = foreign_sign(letter, include_headers=[b"from", b"x-a"]) + letter
+    assert results(signed.replace(b"first", b"other")) == [Result.PASS]
+    assert results(signed.replace(b"last", b"other")) == [Result.FAIL]
+
+
 def test_the_signed_letter_of_rfc_8463_passes() -> None:
     letter = RFC_8463_LETTER.replace("\n", "\r\n").encode()
     records = Records()

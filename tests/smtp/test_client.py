@@ -195,6 +195,7 @@ def test_bytes_in_the_clear_behind_the_go_ahead_end_the_connection(wish: StartTl
     for junk in (b"250 fake\r\n", b"250-half", b"\r\n"):
         outcome, sent = run([b"220 hi\r\n", TLS_EHLO, b"220 go\r\n" + junk], start_tls=wish)
         assert isinstance(outcome, Failed)
+        assert "in the clear" in outcome.why
         assert b"<TLS>" not in sent
 
 

@@ -199,6 +199,20 @@ def test_bytes_behind_starttls_end_the_connection_unread(injected: bytes) -> Non
     assert events.START_TLS not in talk.seen
 
 
+def test_bytes_in_the_clear_that_come_during_the_handshake_are_forgotten() -> None:
+    session = ServerSession("mx.test", Role.MX, ServerLimits(1000, 3))
+    session.receive(b"EHLO c\r\nSTARTTLS\r\n")
+    assert session.next_event() is events.START_TLS
+    assert session.next_event() is events.PAUSED
+    session.receive(b"EHLO injected\r\n")
+    assert session.next_event() is events.PAUSED
+    session.data_to_send()
+    session.tls_started()
+    assert session.next_event() is events.NEED_DATA
+    assert session.data_to_send() == b""
+    assert session.hello_name == ""
+
+
 def test_starttls_is_refused_within_a_transaction() -> None:
     talk = Talk()
     talk.feed([b"EHLO c\r\nMAIL FROM:<a@b>\r\nSTARTTLS\r\n"])
