@@ -12,7 +12,7 @@ import pytest
 
 from mailserver_py.daemon.context import FrozenClock
 from mailserver_py.daemon.outbound import World as Outside
-from mailserver_py.daemon.queue import Budget, QueueRunner
+from mailserver_py.daemon.queue import DESTINATION_AT_ONCE_COUNT, Budget, QueueRunner
 from mailserver_py.mailstore.values import NewLetter, NewRecipient
 from tests.net.certificates import write_certificate
 
@@ -307,8 +307,8 @@ def test_a_local_recipient_that_a_crash_left_behind_gets_the_letter_once(play: P
     play(story)
 
 
-def test_a_dead_destination_does_not_take_all_turns(play: Play) -> None:
-    peer = Peer()
+def test_a_dead_destination_is_tried_a_few_times_not_for_every_letter(play: Play) -> None:
+    alive, dead = Peer(), Peer({"GREETING": "CLOSE"})
     records = {**MX, ("dead.example", "A"): ("198.51.100.9",)}
 
     async def story(office: Office) -> None:
@@ -316,10 +316,11 @@ def test_a_dead_destination_does_not_take_all_turns(play: Play) -> None:
             await office.accept(f"x{number}@dead.example")
         await office.accept(PETER)
         await office.work()
-        assert len(peer.letters) == 1
+        assert len(alive.letters) == 1
         assert len(await office.waiting()) == 30
+        assert dead.connections_count <= DESTINATION_AT_ONCE_COUNT
 
-    play(story, {"198.51.100.1": peer}, records)
+    play(story, {"198.51.100.1": alive, "198.51.100.9": dead}, records)
 
 
 def test_an_interrupted_attempt_is_due_again_at_once(play: Play) -> None:
