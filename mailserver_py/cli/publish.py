@@ -21,7 +21,7 @@ import dns.tsig
 
 from .. import zone
 from ..errors import OperatorError, Reason, WorldError
-from ..net.authority import Authority, ChangedMeanwhileError, find_authorities, parse_authority
+from ..net.nameserver import Authority, ChangedMeanwhileError, find_authorities, parse_authority
 from ..net.resolver import StubResolver
 from ..spec.keys import SiteKeys
 from ..spec.keys.sealed import write_whole
@@ -158,15 +158,26 @@ class Publisher:
                 for owner, found in zones.items()
             }
         resolver = StubResolver(self.site.spec.dns.resolver or "")
-        found = await asyncio.gather(*(_public_place(resolver, owner) for owner in owners))
+        needed = {record.owner for record in self.wanted if record.publish}
+        found = await asyncio.gather(
+            *(_public_place(resolver, owner, is_needed=owner in needed) for owner in owners)
+        )
         return dict(zip(owners, found, strict=True))
 
 
 async def _public_place(
-    resolver: StubResolver, owner: dns.name.Name
+    resolver: StubResolver, owner: dns.name.Name, *, is_needed: bool
 ) -> tuple[Authority, dns.name.Name] | None:
-    """The first authoritative server that answers for the name."""
-    known = await find_authorities(resolver, owner)
+    """The first authoritative server that answers for the name.
+
+    Raises WorldError when it cannot be told, and is needed: reverse names are often served badly, by others.
+    """
+    try:
+        known = await find_authorities(resolver, owner)
+    except WorldError:
+        if is_needed:
+            raise
+        known = None
     if known is None:
         return None
     refusal: WorldError | None = None
@@ -178,7 +189,7 @@ async def _public_place(
             continue
         if origin is not None:
             return server, origin
-    if refusal is not None:
+    if refusal is not None and is_needed:
         raise refusal
     return None
 

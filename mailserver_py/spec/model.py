@@ -10,7 +10,9 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv6Address
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from .types import DomainName, Duration, MailAddress, Size
 
@@ -22,6 +24,17 @@ class Model(BaseModel):
     """Frozen, and no unknown keys: a misspelt wish is an error, not silence."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Editors may leave out the value of a key whose value may be empty."""
+        found = handler(core_schema)
+        schema = handler.resolve_ref_schema(found)
+        if "required" not in schema:
+            schema["type"] = ["object", "null"]
+        return found
 
     @model_validator(mode="before")
     @classmethod

@@ -1,7 +1,7 @@
 """Which DNS records does the wish imply? Values of dnspython, compared as values, never as text.
 
 Invariants:
-- Pure: no lookup, no clock. Reading and changing the live DNS is `net.authority`'s.
+- Pure: no lookup, no clock. Reading and changing the live DNS is `net.nameserver`'s.
 - Only what the wish names, and what a former wish named and published, is ever changed.
 - A plan is a value: it prints, serialises, and says itself when it is suspiciously large.
 

@@ -88,6 +88,12 @@ def test_the_schema_explains_every_field(capsys: Capsys) -> None:
     assert schema["properties"].keys() == MailSpec.model_fields.keys()
 
 
+def test_the_schema_lets_empty_values_stand_for_defaults(capsys: Capsys) -> None:
+    models = json.loads(run(capsys, "schema").out)["$defs"]
+    assert models["Domain"]["type"] == models["Account"]["type"] == ["object", "null"]
+    assert models["Stranger"]["type"] == "object"
+
+
 def test_keys_zone_and_passwords_from_an_empty_folder(tmp_path: Path, capsys: Capsys) -> None:
     site = write_site(tmp_path / "site", SMALLEST + "tls: {source: self-signed}\n")
     folder = str(site.folder)

@@ -1,8 +1,11 @@
 """Everything that is wrong with a spec, at once, each with its line and its cure."""
 
+import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mailserver_py.errors import OperatorError
 from mailserver_py.spec.load import load_site
@@ -99,7 +102,7 @@ def test_aliases_of_aliases_do_not_explode() -> None:
 
 
 def test_deep_nesting_is_refused_not_followed() -> None:
-    found = findings_of("a: " + "[" * 5_000 + "]" * 5_000)
+    found = findings_of("a: " + "[" * 600 + "]" * 600)
     assert len(found) >= 1
 
 
@@ -137,3 +140,55 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mail.yaml").write_bytes(b"domains: \xff\xfe")
     with pytest.raises(OperatorError, match="UTF-8"):
         load_site(tmp_path)
+
+
+KEYS = st.sampled_from(
+    [
+        *(
+            "domains",
+            "hosts",
+            "accounts",
+            "groups",
+            "tls",
+            "dns",
+            "rfc2136",
+            "limits",
+            "verification",
+            "stranger",
+        ),
+        *(
+            "example.org",
+            "mx1.example.org",
+            "alice@example.org",
+            "ipv4",
+            "aliases",
+            "catch_all",
+            "retry",
+            "queue",
+        ),
+    ]
+)
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8) | KEYS
+TREES = st.recursive(
+    LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4)
+)
+
+
+@given(st.dictionaries(KEYS, TREES, max_size=6))
+def test_any_tree_is_a_spec_or_findings_with_lines(tree: dict[str, object]) -> None:
+    for line, text, _ in findings_of(json.dumps(tree, indent=1)):
+        assert line >= 0
+        assert text
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_a_spec_or_findings(text: str) -> None:
+    assert findings_of(text)
+
+
+@given(
+    st.integers(min_value=0, max_value=len(TEN_MISTAKES)),
+    st.text(alphabet=" \t\n:-{}[]'\"#&*!|>%@`,?x", max_size=4),
+)
+def test_a_spec_with_anything_typed_into_it_is_findings(place: int, typed: str) -> None:
+    assert findings_of(TEN_MISTAKES[:place] + typed + TEN_MISTAKES[place:])

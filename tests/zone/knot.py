@@ -39,34 +39,40 @@ class Knot:
     """Where it listens."""
 
     port: int
+    address: str = "127.0.0.1"
 
     @property
     def server(self) -> str:
-        return f"127.0.0.1:{self.port}"
+        return f"{self.address}:{self.port}"
 
     def ask(self, name: str, rdtype: str) -> set[str]:
         """What it says now, as record texts."""
         query = dns.message.make_query(name, rdtype)
-        response = dns.query.tcp(query, "127.0.0.1", 5, self.port)
+        response = dns.query.tcp(query, self.address, 5, self.port)
         return {rdata.to_text() for rrset in response.answer for rdata in rrset}
 
 
 @contextmanager
 def running_knot(
-    folder: Path, *, actions: str = "[update, transfer]", reverse: bool = True
+    folder: Path,
+    *,
+    actions: str = "[update, transfer]",
+    reverse: bool = True,
+    address: str = "127.0.0.1",
+    port: int = 0,
 ) -> Iterator[Knot]:
     """One server with its own folder; stopped by its own process id."""
     program = shutil.which("knotd", path="/usr/sbin:/usr/bin:/sbin:/bin")
     if program is None:
         pytest.skip("needs knotd (Debian package knot)")
-    port = _free_port()
-    (folder / "example.org.zone").write_text(FORWARD)
+    port = port or _free_port()
+    (folder / "example.org.zone").write_text(FORWARD.replace("127.0.0.1", address))
     (folder / "reverse.zone").write_text(REVERSE)
     zones = {"example.org": "example.org.zone"} | (
         {"2.0.192.in-addr.arpa": "reverse.zone"} if reverse else {}
     )
     (folder / "knot.conf").write_text(
-        f"server:\n    listen: 127.0.0.1@{port}\n    rundir: {folder}\n"
+        f"server:\n    listen: {address}@{port}\n    rundir: {folder}\n"
         f"database:\n    storage: {folder}\n"
         f"key:\n  - id: {KEY}\n    algorithm: hmac-sha256\n    secret: {SECRET}\n"
         f"acl:\n  - id: ours\n    key: {KEY}\n    action: {actions}\n"
@@ -80,8 +86,8 @@ def running_knot(
     log = (folder / "log").open("wb")
     process = subprocess.Popen([program, "-c", folder / "knot.conf"], stdout=log, stderr=log)
     try:
-        _wait(port, process, folder / "log")
-        yield Knot(port)
+        _wait(Knot(port, address), process, folder / "log")
+        yield Knot(port, address)
     finally:
         process.terminate()
         process.wait(10)
@@ -94,13 +100,13 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait(knot: Knot, process: subprocess.Popen[bytes], log: Path) -> None:
     for _ in range(200):
         if process.poll() is not None:
             break
         try:
             query = dns.message.make_query("example.org", "SOA")
-            if dns.query.udp(query, "127.0.0.1", 0.2, port).answer:
+            if dns.query.udp(query, knot.address, 0.2, knot.port).answer:
                 return
         except (OSError, dns.exception.Timeout):
             pass

@@ -1,6 +1,8 @@
 """Publishing to a real Knot on loopback: `mailserver publish` from the plan to the answers."""
 
 import json
+import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -149,7 +151,29 @@ def test_a_server_that_refuses_says_what_to_allow(
 def test_a_server_that_is_not_there_is_the_worlds_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capsys
 ) -> None:
-    monkeypatch.setattr("mailserver_py.net.authority.TIMEOUT_S", 0.2)
+    monkeypatch.setattr("mailserver_py.net.nameserver.TIMEOUT_S", 0.2)
     site = prepared(tmp_path, "127.0.0.1:9", monkeypatch)
     ran = run(capsys, "publish", str(site.folder), "--yes")
     assert (ran.status, "cannot be reached" in ran.err) == (75, True)
+
+
+def test_without_a_key_the_difference_is_shown_from_the_public_dns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capsys
+) -> None:
+    """The servers of a zone answer on port 53 only, which needs root."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root: a nameserver on port 53 of a loopback address")
+    with running_knot(tmp_path, address="127.53.53.53", port=53) as knot:
+        site = prepared(tmp_path, knot.server, monkeypatch)
+        text = site.file.read_text().replace(", ipv6: '2001:db8::10'", "")
+        run(capsys, "publish", str(write_site(site.folder, text).folder), "--yes")
+        text = re.sub(r"dns: .*", f"dns: {{resolver: {knot.address}}}", text)
+        text += "listeners: {pop3: true}\n"
+        shown = run(capsys, "publish", str(write_site(site.folder, text).folder))
+        assert (shown.status, shown.out.count("changes"), "put the changes in by hand" in shown.out) == (
+            1,
+            2,
+            True,
+        ), shown
+        assert "~ _pop3._tcp.example.org SRV" in shown.out
+        assert knot.ask("_pop3._tcp.example.org", "SRV") == {"0 0 0 ."}

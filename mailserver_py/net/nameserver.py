@@ -1,4 +1,4 @@
-"""An authoritative DNS server: which zones it has, what they say, and updates to them.
+"""An authoritative nameserver: which zones it has, what they say, and updates to them.
 
 RFC 1034 §4.3 (queries), RFC 5936 (AXFR), RFC 2136 (updates), RFC 8945 (TSIG). dnspython carries the octets; here is
 what its errors mean to an operator, and the two loops that ask.
