@@ -11,6 +11,7 @@ from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
@@ -188,10 +189,16 @@ def _quoted(record: str) -> str:
     return " ".join(f'"{record[at : at + 255]}"' for at in range(0, len(record), 255))
 
 
+MEMORY_FOLDER = Path("/dev/shm")
+"""Where syncing costs nothing; what a sync is worth is the store's own tests' matter."""
+
+
 @asynccontextmanager
-async def running(folder: Path, **changes: object) -> AsyncIterator[World]:
-    store = EmbeddedStore.open(folder / "store")
-    try:
-        yield World(store, settings(**changes))
-    finally:
-        await store.close()
+async def running(folder: Path | None = None, **changes: object) -> AsyncIterator[World]:
+    """A host on the store in the folder, or on an empty one in memory."""
+    with TemporaryDirectory(dir=MEMORY_FOLDER if MEMORY_FOLDER.is_dir() else None) as memory:
+        store = EmbeddedStore.open((folder or Path(memory)) / "store")
+        try:
+            yield World(store, settings(**changes))
+        finally:
+            await store.close()

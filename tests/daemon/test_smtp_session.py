@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,12 +25,12 @@ Story = Callable[[World], Awaitable[None]]
 
 
 @pytest.fixture
-def play(tmp_path: Path) -> Callable[..., None]:
+def play() -> Callable[..., None]:
     """Runs one story on a fresh host."""
 
     def run(story: Story, **changes: Any) -> None:
         async def main() -> None:
-            async with running(tmp_path, **changes) as world:
+            async with running(**changes) as world:
                 await story(world)
 
         asyncio.run(main())
