@@ -55,7 +55,7 @@ venv: .venv/ready
 	@[ -x $(BIN)/python ] || $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || $(MAKE) --silent .venv/debian-venv
 	@[ -x $(BIN)/python ] || $(STEP) 'make .venv' $(PYTHON) -m venv .venv
 	@$(STEP) 'install the locked requirements' \
-	    $(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.txt
+	    $(BIN)/python -m pip install -qq --require-hashes --requirement requirements.txt
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --no-index --editable .
 	@touch $@
 

@@ -2,7 +2,7 @@
 
 An image is a read-only folder tree under `CACHE/images`, named by what it holds and a hash of how it is made, so that a
 changed list of packages makes a new one. A layer is what installing packages over an image changed; overlayfs puts it
-on top. Images appear by rename, whole or not at all, and one lab at a time makes them.
+on top. Images appear by rename, whole or not at all.
 
 The mirror is the one that this machine's apt uses; no host name of a mirror stands in here.
 """
@@ -12,10 +12,9 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import shutil
 import tempfile
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from pathlib import Path
 from mailserver_py.errors import OperatorError, Reason
 
 from .commands import attempt, run
+from .mounts import remove_tree
 from .names import CACHE
 
 Say = Callable[[str], None]
@@ -38,8 +38,6 @@ BASE_PACKAGES = (
 NOT_IN_A_LAB = ("apt-daily.timer", "apt-daily-upgrade.timer", "fstrim.timer", "dpkg-db-backup.timer",
                 "e2scrub_all.timer", "systemd-pstore.service")  # fmt: skip
 MASKED = ("console-getty.service", "getty@.service", "systemd-networkd-wait-online.service")
-
-_building = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +100,25 @@ def ensure_image(image: Image, say: Say) -> None:
     """Make whatever of an image is not there yet."""
     if not image.missing():
         return
-    with _alone():
-        trees = image.folders()
-        if not image.base.is_dir():
-            say(f"making the base image of Debian {image.release} (once)")
-            _make_base(image.release, image.base)
-        for position, packages in enumerate(image.layers, start=1):
+    trees = image.folders()
+    if not trees[0].is_dir():
+        with _alone(trees[0]):
+            if not trees[0].is_dir():
+                say(f"making the base image of Debian {image.release} (once)")
+                _make_base(image.release, trees[0])
+    for position, packages in enumerate(image.layers, start=1):
+        with _alone(trees[position]):
             if not trees[position].is_dir():
                 say(f"installing {', '.join(packages[:3])} … for image {image.name} (once)")
                 _make_layer(trees[:position], packages, trees[position])
+
+
+def ensure_images(images: Sequence[Image], say: Say) -> bool:
+    """Make several side by side, as they have a core each; whether there was anything to make."""
+    missing = [image for image in images if image.missing()]
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda image: ensure_image(image, say), missing))
+    return bool(missing)
 
 
 def mount_tree(trees: tuple[Path, ...], upper: Path, work: Path, root: Path, source: str) -> None:
@@ -125,27 +133,25 @@ def _key(*parts: str) -> str:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
-    """One maker of images at a time, over threads and processes."""
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with _building, (CACHE / "images.lock").open("w") as lock:
+def _alone(target: Path) -> Iterator[None]:
+    """One maker per tree, over threads and processes (each opens the lock anew)."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.with_name(f".{target.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 @contextmanager
 def _workshop(target: Path) -> Iterator[Path]:
-    """A folder beside `target` to build in; what a killed maker left of earlier ones goes first."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    for old in target.parent.glob(".making-*"):
-        attempt(["umount", "--lazy", str(old / "root")])
-        shutil.rmtree(old, ignore_errors=True)
-    shop = Path(tempfile.mkdtemp(prefix=".making-", dir=target.parent))
+    """A folder beside `target` to build in; what a killed maker of the same tree left goes first."""
+    for old in target.parent.glob(f".{target.name}.making-*"):
+        remove_tree(old)
+    shop = Path(tempfile.mkdtemp(prefix=f".{target.name}.making-", dir=target.parent))
     shop.chmod(0o755)
     try:
         yield shop
     finally:
-        shutil.rmtree(shop, ignore_errors=True)
+        remove_tree(shop)
 
 
 def _make_base(release: str, target: Path) -> None:

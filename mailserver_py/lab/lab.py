@@ -27,7 +27,7 @@ from .certificates import KeyPair, ensure_authority
 from .commands import run
 from .faults import Faults
 from .host import MACHINE_BUNDLE, Host, HostPlan, host_key, machine_bundle
-from .images import BOOKWORM, INFRASTRUCTURE, STRANGER_IMAGE, Image, Say, ensure_image
+from .images import BOOKWORM, INFRASTRUCTURE, STRANGER_IMAGE, Image, Say, ensure_image, ensure_images
 from .names import NAMESERVER, RESOLVER, STRANGER, Names, ipv6_of
 from .nameserver import Nameserver, Zone
 from .network import Network, Registry, lookup_registries
@@ -104,10 +104,8 @@ class Lab:
             self._claim(site)
         self.steps = []
         with self._step("images") as step:
-            missing = [wanted for wanted in (INFRASTRUCTURE, STRANGER_IMAGE, image) if wanted.missing()]
-            for wanted in missing:
-                ensure_image(wanted, self.say)
-            step("base images and their layers", new=bool(missing))
+            made = ensure_images((INFRASTRUCTURE, STRANGER_IMAGE, image), self.say)
+            step("base images and their layers", new=made)
         with self._step("network") as step:
             step("namespace, bridge, guarded uplink", new=self._ensure_network())
         lines = (self.names.state / "registries").read_text().splitlines()

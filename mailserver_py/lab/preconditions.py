@@ -12,6 +12,7 @@ from mailserver_py.errors import OperatorError, Reason
 from . import cgroups
 from .commands import SEARCH_PATH, attempt
 from .images import mirror
+from .names import CACHE, STATE
 
 # Program → the Debian package that has it.
 TOOLS = {
@@ -70,6 +71,17 @@ def _permissions(site: str) -> Iterator[Reason]:
         and attempt(["modprobe", "overlay"]).returncode
     ):
         yield Reason("this kernel has no overlayfs, on which the hosts' disks stand", cure)
+    if _file_system(STATE) == "overlayfs":
+        yield Reason(
+            f"{STATE} would lie on an overlay, and the hosts' disks cannot (a container?)",
+            f"mount another file system at {STATE} and {CACHE}; or: {cure}",
+        )
     trees = cgroups.hierarchies()
     if not trees or not os.access(trees[0], os.W_OK) or os.statvfs(trees[0]).f_flag & os.ST_RDONLY:
         yield Reason("there is no cgroup2 tree here that could be written to (a container?)", cure)
+
+
+def _file_system(folder: Path) -> str:
+    """The kind of file system that a folder, or the first of its parents that exists, lies on."""
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    return attempt(["stat", "--file-system", "--format=%T", str(there)]).stdout.strip()

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import shutil
 import signal
 import time
 from contextlib import suppress
@@ -17,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import cgroups
-from .commands import attempt, run
+from .commands import attempt
+from .mounts import mounted_below, remove_tree
 from .names import CACHE, NAMESPACES, PREFIX, STATE, Names
 
 GRACE_S = 3.0
@@ -52,7 +51,7 @@ def find(names: Names) -> Remains:
     tables = attempt(["nft", "list", "tables", "ip"]).stdout.splitlines()
     return Remains(
         processes=_processes(namespaces, groups),
-        mounts=_mounts(names),
+        mounts=mounted_below(names.state),
         namespaces=namespaces,
         links=tuple({line.split()[0].partition("@")[0] for line in links} & {names.namespace}),
         tables=tuple({line.split()[-1] for line in tables} & {names.namespace}),
@@ -67,9 +66,6 @@ def remove(names: Names) -> Remains:
     for group in there.groups:
         cgroups.kill(group)
     _end(_processes(there.namespaces, there.groups))
-    # Deepest first; lazily, for what a dying process still holds.
-    for mount in sorted(_mounts(names), key=lambda place: len(place.parts), reverse=True):
-        attempt(["umount", "--lazy", str(mount)])
     for namespace in there.namespaces:
         attempt(["ip", "netns", "del", namespace])
     for link in there.links:
@@ -78,8 +74,7 @@ def remove(names: Names) -> Remains:
         attempt(["nft", "delete", "table", "ip", table])
     for group in there.groups:
         cgroups.remove(group)
-    if not _mounts(names):  # never remove through a mount
-        shutil.rmtree(names.state, ignore_errors=True)
+    remove_tree(names.state)
     if not any(p.name.startswith(PREFIX) for p in _listed(NAMESPACES)):
         for setting, value in _kept_settings().items():
             Path("/proc/sys", setting).write_text(value)
@@ -91,9 +86,7 @@ def remove(names: Names) -> Remains:
 
 def remove_cache() -> None:
     """Images and host keys too; `down --all`."""
-    for place in _mounted_below(CACHE):
-        run(["umount", "--lazy", str(place)])
-    shutil.rmtree(CACHE, ignore_errors=True)
+    remove_tree(CACHE)
 
 
 def set_machine(setting: str, value: str) -> None:
@@ -115,20 +108,6 @@ def _kept_settings() -> dict[str, str]:
 
 def _listed(folder: Path) -> list[Path]:
     return sorted(folder.iterdir()) if folder.is_dir() else []
-
-
-def _mounts(names: Names) -> tuple[Path, ...]:
-    return _mounted_below(names.state)
-
-
-def _mounted_below(folder: Path) -> tuple[Path, ...]:
-    places = []
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        # proc(5): the fifth column is the mount point, with octal escapes for space, tab, newline, backslash.
-        place = Path(re.sub(r"\\([0-7]{3})", lambda m: chr(int(m[1], 8)), line.split()[4]))
-        if folder == place or folder in place.parents:
-            places.append(place)
-    return tuple(places)
 
 
 def _processes(namespaces: tuple[str, ...], groups: tuple[str, ...]) -> tuple[int, ...]:
