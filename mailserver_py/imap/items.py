@@ -86,6 +86,10 @@ def _modseqs(batch: Batch) -> Iterable[object]:
     return [max(1, batch.box.modseqs[at]) for at in batch.positions]
 
 
+def _email_ids(batch: Batch) -> Iterable[object]:
+    return [batch.box.email_id(at) for at in batch.positions]
+
+
 def _internal_dates(batch: Batch) -> Iterable[object]:
     return [serialize_date_time(batch.box.received[at]) for at in batch.positions]
 
@@ -202,6 +206,9 @@ ITEMS: tuple[ItemRow, ...] = (
     ItemRow(b"BINARY.PEEK", _binary(sets_seen=False)),
     ItemRow(b"BINARY.SIZE", _binary_size),
     ItemRow(b"PREVIEW", _preview, capability=b"PREVIEW"),
+    ItemRow(b"EMAILID", _fixed(b"EMAILID (%b)", _email_ids), capability=b"OBJECTID"),
+    # RFC 8474 §5.2: a server that relates no messages says so.
+    ItemRow(b"THREADID", _fixed(b"THREADID %b", lambda batch: [NIL] * len(batch.positions))),
     ItemRow(b"MODSEQ", lambda cursor: MODSEQ_ITEM, capability=b"CONDSTORE", enables=b"CONDSTORE"),
 )
 

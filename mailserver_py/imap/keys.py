@@ -5,6 +5,7 @@ A row reads its arguments and makes a test. Strings match as substrings of decod
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
@@ -212,6 +213,28 @@ def _modseq(asked: Asked) -> Node:
     return Test(Needs.VIEW, lambda facts: facts.box.modseqs[facts.at] >= modseq)
 
 
+_OBJECT_ID = re.compile(rb"[A-Za-z0-9_-]{1,255}")
+
+
+def _object_id(asked: Asked) -> bytes:
+    asked.cursor.space()
+    value = asked.cursor.atom()
+    if not _OBJECT_ID.fullmatch(value):
+        raise bad(b"Expected an object id")
+    return value
+
+
+def _email_id(asked: Asked) -> Node:
+    wanted = _object_id(asked)
+    return Test(Needs.VIEW, lambda facts: facts.box.email_id(facts.at) == wanted)
+
+
+def _thread_id(asked: Asked) -> Node:
+    """RFC 8474 §5.2: no message has a THREADID here, so none matches."""
+    _object_id(asked)
+    return NOTHING
+
+
 KEYS: tuple[Key, ...] = (
     Key(b"ALL", _constant(EVERYTHING)),
     Key(b"ANSWERED", _flag(Flag.ANSWERED, wanted=True)),
@@ -251,6 +274,8 @@ KEYS: tuple[Key, ...] = (
     Key(b"RECENT", _constant(NOTHING)),
     Key(b"OLDER", _within(younger=False), capability=b"WITHIN"),
     Key(b"YOUNGER", _within(younger=True), capability=b"WITHIN"),
+    Key(b"EMAILID", _email_id, capability=b"OBJECTID"),
+    Key(b"THREADID", _thread_id),
     Key(b"MODSEQ", _modseq, capability=b"CONDSTORE", enables=b"CONDSTORE"),
 )
 

@@ -1,7 +1,7 @@
 """The selected mailbox as one session sees it: sequence numbers, what was told. RFC 9051 §2.3.1.2, §7.5.1.
 
 The store knows UIDs; sequence numbers exist only here. The view holds the numbers of every message in flat arrays,
-about 40 octets a message, so that an idle session with a large mailbox stays small. What others did arrives by
+about 70 octets a message, so that an idle session with a large mailbox stays small. What others did arrives by
 `refresh` and is told by `updates`, where the standard allows: a vanished message keeps its sequence number until its
 EXPUNGE is sent.
 """
@@ -20,6 +20,14 @@ from .sequence import SequenceSet
 
 CHUNK_MESSAGES = 4096
 """Update lines joined into one write: about 256 kB."""
+
+
+HASH_BYTES = 32
+"""SHA-256."""
+
+
+def _packed_hash(message: Message) -> bytes:
+    return bytes.fromhex(message.sha256).ljust(HASH_BYTES, b"\0")
 
 
 class Selected:
@@ -45,6 +53,7 @@ class Selected:
         self.sizes = array("Q", [m.size_bytes for m in messages])
         self.received = array("q", [m.received_at_s for m in messages])
         self.keywords = [m.keywords for m in messages]
+        self._hashes = bytearray(b"".join([_packed_hash(m) for m in messages]))
         self.known_keywords: dict[str, str] = {}
         self._learn(set(self.keywords))
         self._told_count = len(self.uids)
@@ -99,6 +108,10 @@ class Selected:
             picked.extend(range(max(low, 1) - 1, min(high, self._told_count)))
         return picked
 
+    def email_id(self, at: int) -> bytes:
+        """The EMAILID of a message: its content's name in the store, which copies share (RFC 8474 §5.1)."""
+        return b"M" + self._hashes[at * HASH_BYTES : (at + 1) * HASH_BYTES].hex().encode()
+
     def is_gone(self, at: int) -> bool:
         """Whether the message is known to be expunged, though the client was not told yet."""
         return self.uids[at] in self._gone
@@ -134,6 +147,7 @@ class Selected:
         self.sizes.append(message.size_bytes)
         self.received.append(message.received_at_s)
         self.keywords.append(message.keywords)
+        self._hashes += _packed_hash(message)
         self._learn((message.keywords,))
 
     def _update(self, at: int, message: Message) -> None:
@@ -197,6 +211,9 @@ class Selected:
             column = getattr(self, name)
             setattr(self, name, array(column.typecode, [column[at] for at in keep]))
         self.keywords = [self.keywords[at] for at in keep]
+        self._hashes = bytearray(
+            b"".join([self._hashes[at * HASH_BYTES : (at + 1) * HASH_BYTES] for at in keep])
+        )
         self.saved -= gone
         self._changed -= gone
         self._told_count -= len(told)

@@ -1,4 +1,6 @@
-"""STATUS items: RFC 9051 §6.3.11, RFC 8438 (SIZE), RFC 7162 §3.1.7 (HIGHESTMODSEQ). One row each.
+"""STATUS items: RFC 9051 §6.3.11, RFC 8438 (SIZE), RFC 7162 (HIGHESTMODSEQ), RFC 8474 (MAILBOXID).
+
+One row each.
 
 Used by STATUS and by LIST's STATUS return option (RFC 5819).
 """
@@ -14,12 +16,17 @@ from .names import serialize_mailbox
 from .replies import bad
 
 
+def mailbox_object_id(mailbox: Mailbox) -> bytes:
+    """MAILBOXID (RFC 8474 §4): stays with renames; unique because the store never reuses a mailbox's number."""
+    return b"F%d-%d" % (mailbox.mailbox_id, mailbox.uid_validity)
+
+
 @dataclass(frozen=True, slots=True)
 class StatusItem:
     """One item."""
 
     name: bytes
-    value: Callable[[Mailbox], int]
+    value: Callable[[Mailbox], int | bytes]
     capability: bytes = b""
     enables: bytes = b""
     """What asking for it enables (RFC 7162 §3.1)."""
@@ -34,6 +41,7 @@ STATUS_ITEMS: tuple[StatusItem, ...] = (
     StatusItem(b"UNSEEN", lambda box: box.unseen_count),
     StatusItem(b"DELETED", lambda box: box.deleted_count),
     StatusItem(b"SIZE", lambda box: box.size_bytes, capability=b"STATUS=SIZE"),
+    StatusItem(b"MAILBOXID", lambda box: b"(%b)" % mailbox_object_id(box), capability=b"OBJECTID"),
     StatusItem(
         b"HIGHESTMODSEQ",
         lambda box: max(1, box.highest_modseq),
@@ -54,7 +62,11 @@ def parse_status_items(cursor: Cursor) -> tuple[StatusItem, ...]:
     return tuple(_BY_NAME[name] for name in names)
 
 
+def _serialize_value(value: int | bytes) -> bytes:
+    return value if isinstance(value, bytes) else b"%d" % value
+
+
 def serialize_status(mailbox: Mailbox, wanted: tuple[StatusItem, ...], *, utf8: bool) -> bytes:
     """The STATUS response."""
-    values = b" ".join(b"%b %d" % (item.name, item.value(mailbox)) for item in wanted)
+    values = b" ".join(item.name + b" " + _serialize_value(item.value(mailbox)) for item in wanted)
     return b"* STATUS %b (%b)\r\n" % (serialize_mailbox(mailbox.name, utf8=utf8), values)

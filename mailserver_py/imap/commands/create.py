@@ -1,4 +1,4 @@
-"""CREATE: RFC 9051 §6.3.4, with a special use (RFC 6154 §3, CREATE-SPECIAL-USE)."""
+"""CREATE: RFC 9051 §6.3.4, with a special use (RFC 6154 §3) and the new mailbox's MAILBOXID (RFC 8474 §4.1)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ...mailstore.values import SEPARATOR
 from ..cursor import Cursor
 from ..replies import Reply, bad, no, ok
+from ..status_items import mailbox_object_id
 from .shape import LOGGED_IN, Command
 
 if TYPE_CHECKING:
@@ -70,8 +71,8 @@ async def run(session: Session, request: Create) -> Reply:
         box.special_use == request.special_use for box in await account.list_mailboxes()
     ):
         raise no(b"Another mailbox has that use", b"USEATTR")
-    await account.create(request.name, request.special_use)
-    return ok(b"CREATE completed")
+    mailbox = await account.create(request.name, request.special_use)
+    return ok(b"CREATE completed", b"MAILBOXID (%b)" % mailbox_object_id(mailbox))
 
 
 COMMAND = Command(b"CREATE", LOGGED_IN, parse, run, capabilities=(b"CREATE-SPECIAL-USE",))

@@ -9,6 +9,7 @@ from ..cursor import Cursor
 from ..listing import Found, ListRequest, list_entries, serialize_entry
 from ..replies import Reply, bad, ok
 from ..selected import Selected
+from ..status_items import mailbox_object_id
 from .shape import LOGGED_IN, Command, Updates
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ async def _open(session: Session, request: Select, *, read_only: bool) -> None:
             lines.append(b"* OK [UNSEEN %d] The first unseen message\r\n" % unseen)
     lines.append(b"* OK [UIDVALIDITY %d] UIDs are valid\r\n" % box.mailbox.uid_validity)
     lines.append(b"* OK [UIDNEXT %d] The next UID\r\n" % box.uid_next)
+    lines.append(b"* OK [MAILBOXID (%b)] Its name for good\r\n" % mailbox_object_id(box.mailbox))
     lines.append(b"* OK [HIGHESTMODSEQ %d] The newest change\r\n" % max(1, box.modseq))
     if session.rev2:
         entries = list_entries(await account.list_mailboxes(), ())
