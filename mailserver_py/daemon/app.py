@@ -112,7 +112,10 @@ class App:
             frozenset(name for name, account in settings.accounts.items() if account.enabled),
         )
         resolver: Resolver = rehearsal.resolver if rehearsal else StubResolver(settings.resolver)
-        self._tls = TlsContexts(options.tls / settings.hostname / "current")
+        self._tls = TlsContexts(
+            options.tls / settings.hostname / "current",
+            {protocol.alpn for protocol in PROTOCOLS.values()},
+        )
         self.context = DaemonContext(
             settings=settings,
             store=self._store,
@@ -130,6 +133,7 @@ class App:
         )
         self._runner = QueueRunner(self.context, _world(settings, resolver, rehearsal))
         self._servers: list[Server] = []
+        self._look_at_certificate()
 
     async def run(self) -> None:
         """Serves until SIGTERM or SIGINT. Raises WorldError when this process cannot go on."""

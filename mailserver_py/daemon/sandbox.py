@@ -26,7 +26,7 @@ import argon2
 
 from mailserver_py.errors import OperatorError, Reason, WorldError
 from mailserver_py.net.server import listen
-from mailserver_py.spec.keys.needed import make_ec
+from mailserver_py.spec.keys.pem import make_ec
 from mailserver_py.spec.listeners import open_listeners
 from mailserver_py.spec.settings import HostSettings
 

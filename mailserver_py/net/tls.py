@@ -8,6 +8,7 @@ bring little.
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterable
 from pathlib import Path
 
 CHAIN_FILE = "fullchain.pem"
@@ -18,51 +19,41 @@ TLS12_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 
 class TlsContexts:
-    """The certificate in `folder` (which may be a symlink that is flipped), as one context per service."""
+    """The certificate in `folder` (which may be a symlink that is flipped), as one context per service.
 
-    def __init__(self, folder: Path) -> None:
+    `services` are the ALPN names of each; all contexts are made at once, so that one certificate serves
+    everywhere and a broken one serves nowhere.
+    """
+
+    def __init__(self, folder: Path, services: Iterable[tuple[bytes, ...]] = ((),)) -> None:
         self._folder = folder
+        self._services = tuple(services)
         self._contexts: dict[tuple[bytes, ...], ssl.SSLContext] = {}
         self._seen: tuple[object, ...] | None = None
-        self._loaded: tuple[bytes, bytes] | None = None
-        self.reload()
 
     @property
     def ready(self) -> bool:
         """Whether there is a certificate."""
-        return self._loaded is not None
+        return bool(self._contexts)
 
     def context(self, alpn: tuple[bytes, ...]) -> ssl.SSLContext | None:
         """The current context of the service that speaks these protocols; None without a certificate."""
-        if self._loaded is None:
-            return None
-        context = self._contexts.get(alpn)
-        if context is None:
-            context = self._contexts[alpn] = self._build(alpn)
-        return context
+        return self._contexts.get(alpn)
 
     def reload(self) -> bool:
-        """Takes up what is in the folder if it changed and is whole; True when it did.
+        """Takes up what is in the folder if it changed; True when it did.
 
         Raises ValueError, and keeps the old certificate, when the new one cannot be used.
         """
         seen = self._look()
         if seen is None or seen == self._seen:
             return False
-        try:
-            self._build(())
-            loaded = (
-                (self._folder / CHAIN_FILE).read_bytes(),
-                (self._folder / KEY_FILE).read_bytes(),
-            )
-        except (OSError, ssl.SSLError) as error:
-            # Not remembered as seen: a chain written just before its key is whole at the next look.
-            raise ValueError(f"{self._folder}: {error}") from error
         self._seen = seen
-        if loaded == self._loaded:
-            return False
-        self._loaded = loaded
-        self._contexts = {}
+        try:
+            contexts = {alpn: self._build(alpn) for alpn in self._services}
+        except (OSError, ssl.SSLError) as error:
+            raise ValueError(f"{self._folder}: {error}") from error
+        self._contexts = contexts
         return True
 
     def _look(self) -> tuple[object, ...] | None:

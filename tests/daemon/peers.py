@@ -31,6 +31,8 @@ class Peer:
         self.connections_count = 0
         self.tls_count = 0
         self.tls = TlsContexts(tls_folder) if tls_folder is not None else None
+        if self.tls is not None:
+            self.tls.reload()
         self.port = 0
         self.lines: list[str] = []
 

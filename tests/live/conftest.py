@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mailserver_py.daemon.sandbox import Plan, Sandbox
-from mailserver_py.spec.keys.needed import make_ed25519, make_rsa
+from mailserver_py.spec.keys.pem import make_ed25519, make_rsa
 from mailserver_py.spec.model import MailSpec
 from mailserver_py.spec.settings import Identity, derive_settings
 

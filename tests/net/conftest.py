@@ -45,4 +45,6 @@ def tls_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def tls(tls_folder: Path) -> TlsContexts:
-    return TlsContexts(tls_folder)
+    contexts = TlsContexts(tls_folder, ((), (b"imap",)))
+    contexts.reload()
+    return contexts
