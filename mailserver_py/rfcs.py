@@ -104,6 +104,8 @@ ACCESS = (
     Rfc(7889, "IMAP: APPENDLIMIT", "cited", rooms=("imap",)),
     Rfc(8438, "IMAP: STATUS=SIZE", "full", rooms=("imap",)),
     Rfc(8457, 'IMAP: The "$Important" Keyword', "cited", rooms=("imap",)),
+    Rfc(8474, "IMAP: OBJECTID", "full", rooms=("imap",)),
+    Rfc(8970, "IMAP: PREVIEW", "full", rooms=("imap",)),
     Rfc(2180, "IMAP4 Multi-Accessed Mailbox Practice", "cited", rooms=("imap",)),
     Rfc(1939, "Post Office Protocol, Version 3", "full", rooms=("pop3",)),
     Rfc(2449, "POP3 Extension Mechanism", "full", rooms=("pop3",)),

@@ -202,6 +202,7 @@ class Job:
 
 
 def digest(data: bytes) -> str:
+    """The SHA-256 of some octets, in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
 
 
@@ -286,6 +287,7 @@ def load_about(folder: Path) -> About | None:
 
 
 def serialize_about(about: About) -> bytes:
+    """As it lies beside the certificate."""
     return (json.dumps(asdict(about), indent=2) + "\n").encode()
 
 
@@ -333,6 +335,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def sync(folder: Path) -> None:
+    """Makes the names in a folder durable."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
@@ -357,4 +360,5 @@ def load_credential(folder: Mapping[str, str], name: str, path: Path | None) -> 
 
 
 def utc_now() -> datetime:
+    """The wall clock, aware."""
     return datetime.now(UTC)

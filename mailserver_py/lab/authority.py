@@ -27,6 +27,7 @@ CERTIFICATE_S = 90 * 86_400
 
 
 def plan() -> HostPlan:
+    """The host of the certificate authority."""
     return HostPlan(NAME, AUTHORITY, INFRASTRUCTURE)
 
 

@@ -21,6 +21,8 @@ COMMIT_S = 300
 
 @dataclass(frozen=True, slots=True)
 class Disk:
+    """What a host of the lab stands on."""
+
     folder: Path
     """The host's folder in the lab's state."""
     image: Image

@@ -42,6 +42,8 @@ class TsigKey:
 
 @dataclass(frozen=True, slots=True)
 class Zone:
+    """A zone that the lab serves, and what it starts with."""
+
     name: str
     """Without a dot at the end."""
     records: tuple[str, ...] = ()

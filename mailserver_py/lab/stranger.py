@@ -38,6 +38,7 @@ STRING_OCTETS = 255
 
 
 def plan() -> HostPlan:
+    """The host of the stranger."""
     return HostPlan(NAME, STRANGER, STRANGER_IMAGE)
 
 

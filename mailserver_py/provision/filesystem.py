@@ -36,6 +36,8 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Directory:
+    """A directory as it is to be."""
+
     path: str
     mode: int = 0o755
     owner: str = "root"
@@ -46,6 +48,8 @@ class Directory:
 
 @dataclass(frozen=True, slots=True)
 class Link:
+    """A symbolic link as it is to be."""
+
     path: str
     target: str
 
@@ -54,6 +58,8 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Absent:
+    """A path at which nothing is to be."""
+
     path: str
 
     kind = "absent"

@@ -14,10 +14,12 @@ KEPT_COUNT = 3
 
 
 def platform_of(seen: Seen) -> Platform:
+    """What a release for this host has to be built for."""
     return Platform(seen.python, seen.machine, seen.glibc)
 
 
 def is_complete(name: str, seen: Seen) -> bool:
+    """Whether a release was installed to its end."""
     return f"{RELEASES}/{name}/complete" in seen.entries
 
 
@@ -53,6 +55,7 @@ def chosen_release(wish: Wish, seen: Seen) -> str:
 
 
 def current_release(seen: Seen) -> str:
+    """The release that runs; empty before the first."""
     entry = seen.entries.get(CURRENT)
     return entry.target.rpartition("/")[2] if entry else ""
 

@@ -67,6 +67,8 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class Account:
+    """A system user as the host has it."""
+
     uid: int
     gid: int
     home: str

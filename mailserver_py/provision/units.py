@@ -39,6 +39,7 @@ def workers(wish: Wish, seen: Seen) -> tuple[str, ...]:
 
 
 def timers(wish: Wish) -> tuple[str, ...]:
+    """The timers that the wish asks for."""
     return (CERT_TIMER, *((VERIFY_TIMER,) if wish.spec.verification.every else ()))
 
 
@@ -62,6 +63,7 @@ def unit_files(wish: Wish) -> dict[str, bytes]:
 
 
 def unit_text(name: str, wish: Wish) -> bytes:
+    """One unit file."""
     return render_text(
         f"etc/systemd/system/{name}",
         mailserver=f"{CURRENT}/bin/mailserver",

@@ -48,6 +48,7 @@ def assemble_world(
     folder: Path,
     state_dir: Path | None = None,
 ) -> World:
+    """The world as the checks see it: resolvers, addresses, logins and the stranger of this site."""
     resolver = StubResolver(spec.dns.resolver or "")
     stranger = spec.verification.stranger
     return World(

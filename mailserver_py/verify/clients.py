@@ -119,7 +119,7 @@ class _Imap(imaplib.IMAP4):
             self.starttls(trust)
 
     def _create_socket(self, timeout: float | None) -> object:
-        return _wrapped(super()._create_socket(timeout), self._door, self._trust)  # type: ignore[misc]
+        return _wrapped(super()._create_socket(timeout), self._door, self._trust)  # type: ignore[misc]  # typeshed leaves this private method out
 
 
 def open_imap(door: Door, trust: ssl.SSLContext) -> imaplib.IMAP4:
@@ -136,7 +136,7 @@ class _Pop3(poplib.POP3):
             self.stls(trust)
 
     def _create_socket(self, timeout: float) -> object:
-        return _wrapped(super()._create_socket(timeout), self._door, self._trust)  # type: ignore[misc]
+        return _wrapped(super()._create_socket(timeout), self._door, self._trust)  # type: ignore[misc]  # typeshed leaves this private method out
 
 
 def open_pop3(door: Door, trust: ssl.SSLContext) -> poplib.POP3:

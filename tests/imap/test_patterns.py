@@ -35,7 +35,7 @@ def test_matching_is_what_the_wildcards_say(pattern: str, name: str) -> None:
         ("", "a", False),
     ],
 )
-def test_matches(pattern: str, name: str, matches: bool) -> None:
+def test_patterns_match_names(pattern: str, name: str, matches: bool) -> None:
     assert Pattern(pattern).matches(name) is matches
 
 

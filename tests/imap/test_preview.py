@@ -29,7 +29,7 @@ HTML = b"Content-Type: text/html; charset=utf-8\r\n\r\n"
     ],
     ids=["plain", "multipart", "empty", "html", "open-comment", "reply", "image", "long"],
 )
-def test_previews(letter: bytes, preview: str) -> None:
+def test_previews_are_short_text(letter: bytes, preview: str) -> None:
     assert derive_preview(letter) == preview
 
 
