@@ -150,8 +150,7 @@ async def _idle(
             await asyncio.wait((reading, ringing), return_when=asyncio.FIRST_COMPLETED)
             if reading.done():
                 return reading.result()
-            listener.drain()
-            await session.changed()
+            await session.changed(tuple(listener.drain()))
             if session.ended:
                 return b""
             ringing = asyncio.ensure_future(listener.wait())

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 from ..errors import WorldError
@@ -215,9 +215,14 @@ class Session:
                 case Unreadable():
                     await self._unreadable(event)
 
-    async def changed(self) -> None:
-        """In IDLE: something happened in the account, tell it (RFC 9051 §6.3.13)."""
-        if self.idling:
+    async def changed(self, mailbox_ids: Collection[int] = ()) -> None:
+        """In IDLE: something happened in the account, tell it (RFC 9051 §6.3.13).
+
+        `mailbox_ids`: where, when that is known; 0 among them means that it is not.
+        """
+        if not self.idling or self.selected is None:
+            return
+        if not mailbox_ids or 0 in mailbox_ids or self.selected.mailbox.mailbox_id in mailbox_ids:
             await self.tell(expunges=True)
 
     async def _take_line(self, line: bytes | Unreadable) -> None:

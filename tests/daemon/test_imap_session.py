@@ -16,7 +16,7 @@ from mailserver_py.daemon.hub import Hub
 from mailserver_py.daemon.imap_session import serve_imap
 from mailserver_py.daemon.log import Log
 from mailserver_py.mailstore.port import Store
-from mailserver_py.mailstore.values import NewMessage
+from mailserver_py.mailstore.values import Changes, NewMessage
 from mailserver_py.net.pretend import PretendConnection, pretend_pair
 from mailserver_py.net.resolver import Resolver
 from mailserver_py.spec.model import Limits, Listeners, QueueRules, Retention
@@ -163,6 +163,29 @@ def test_idle_hears_of_new_mail_at_once() -> None:
         await client.write(b"c IDLE\r\nDONE\r\nd NOOP\r\n")
         seen = await client.read_until(b"d OK NOOP completed\r\n")
         assert seen == b"+ Idling\r\nc OK IDLE completed\r\nd OK NOOP completed\r\n"
+
+    play(scene)
+
+
+def test_idle_asks_the_store_only_about_its_own_mailbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene(world: World) -> None:
+        client = await world.log_in()
+        await client.write(b"a SELECT Trash\r\nb IDLE\r\n")
+        await client.read_until(b"+ Idling\r\n")
+        account = await world.store.account("alice@example.test")
+        asked: list[int] = []
+        changes = account.changes
+
+        async def counted(mailbox_id: int, since_modseq: int) -> Changes:
+            asked.append(mailbox_id)
+            return await changes(mailbox_id, since_modseq)
+
+        monkeypatch.setattr(account, "changes", counted)
+        await world.deliver()
+        await asyncio.sleep(0.01)
+        assert asked == []
+        await account.copy(account.boxes["INBOX"].mailbox_id, [1], "Trash")
+        assert (await client.read_until(b"RECENT\r\n")).startswith(b"* 1 EXISTS")
 
     play(scene)
 
