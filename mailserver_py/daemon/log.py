@@ -26,6 +26,9 @@ LIST_LIMIT_COUNT = 50
 """Items of one list: enough for the recipients of nearly every letter."""
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
+
+
 def write_line(line: str) -> None:
     """To standard output, at once: what was said of a letter must not die with the process."""
     os.write(STDOUT_FD, line.encode() + b"\n")
@@ -40,17 +43,14 @@ class Log:
 
     def event(self, event: str, *, trace: str = "", **fields: object) -> None:
         """One line. Fields that are None or an empty string are left out; bytes are shown as text."""
-        at = self._now().astimezone(UTC)
-        row: dict[str, object] = {
-            "at": f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}Z",
-            "event": event,
-        }
+        at = self._now().astimezone(UTC).isoformat(timespec="milliseconds")
+        row: dict[str, object] = {"at": at.removesuffix("+00:00") + "Z", "event": event}
         if trace:
             row["trace"] = clean(trace)
         for name, value in fields.items():
             if value is not None and value != "":
                 row[name] = loggable(value)
-        self._write(json.dumps(row, ensure_ascii=False, separators=(",", ":")))
+        self._write(_encode(row))
 
     def incident(self, error: BaseException, incident: str, *, trace: str = "", **fields: object) -> str:
         """One line for a bug: where it happened, innermost last. The id, for the peer to quote."""
@@ -68,6 +68,8 @@ class Log:
 
 def loggable(value: object) -> object:
     """Numbers and truth values as they are, containers bounded, everything else as cleaned text."""
+    if isinstance(value, str):
+        return clean(value)
     if isinstance(value, bool | int | float):
         return value
     if isinstance(value, bytes | bytearray):
