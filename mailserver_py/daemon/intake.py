@@ -31,6 +31,7 @@ from .context import LEASE_S, DaemonContext
 from .local_delivery import deliver_local
 from .policy import replies
 from .policy.recipients import merge
+from .sender_checks import THREAD_BYTES
 from .trace_fields import received_field, return_path_field
 
 RECEIVED_COUNT = 100
@@ -48,6 +49,10 @@ class Transaction:
     """The forward-paths as they were accepted."""
     chunks: list[bytes] = field(default_factory=list)
     size_bytes: int = 0
+    held_bytes: int = 0
+    """What of it was taken from `Space.hold`."""
+    overflowed: bool = False
+    """There was no memory for it; it will be refused at its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +86,7 @@ class Intake:
             letter, header = kept, parse_header(kept)
         results: Sequence[MethodResult] = ()
         if hop.account:
-            front, letter = self._complete(letter, header)
+            front, letter = await self._complete(letter, header)
         else:
             results = await self._check(letter, header, transaction.mail, hop)
             front = serialize(self._context.settings.hostname, results)
@@ -113,7 +118,7 @@ class Intake:
         spf = await checks.check_spf(address, hop.hello_name, mail.reverse_path, now_s)
         return (spf, *await checks.check_dkim(letter, header, now_s))
 
-    def _complete(self, letter: bytes, header: Header) -> tuple[bytes, bytes]:
+    async def _complete(self, letter: bytes, header: Header) -> tuple[bytes, bytes]:
         """Signatures, and the letter with what RFC 6409 lets a submission server add."""
         added = b""
         if header.get(b"Date") is None:
@@ -122,7 +127,10 @@ class Intake:
             added += f"Message-ID: <{self._context.ids()}@{self._context.settings.hostname}>\r\n".encode()
         letter = added + letter
         keys = self._context.signing_keys.get(_from_domain(header), ())
-        return dkim.sign(letter, keys, self._context.clock.now_s()), letter
+        now_s = self._context.clock.now_s()
+        if len(letter) > THREAD_BYTES:
+            return await asyncio.to_thread(dkim.sign, letter, keys, now_s), letter
+        return dkim.sign(letter, keys, now_s), letter
 
     def _trace_fields(self, transaction: Transaction, hop: Hop) -> bytes:
         # Deviation: RFC 5321 §4.4 wants a `from` clause. For our own users it would tell every recipient
@@ -143,7 +151,9 @@ class Intake:
         staging = self._context.store.stage()
         try:
             await staging.write(front)
-            await staging.write(letter)
+            # In pieces: hashing a large letter at one go would hold up every other session.
+            for at in range(0, len(letter), THREAD_BYTES):
+                await staging.write(letter[at : at + THREAD_BYTES])
             return await staging.finish()
         except BaseException:
             await staging.discard()

@@ -55,6 +55,7 @@ async def serve_smtp(
     try:
         await session.converse()
     finally:
+        session.forget()
         await session.intake.settle()
 
 
@@ -131,9 +132,22 @@ class SmtpSession:
             self._core.receive(data)
 
     def _keep(self, data: bytes) -> None:
-        assert self._transaction is not None
-        self._transaction.chunks.append(data)
-        self._transaction.size_bytes += len(data)
+        """Keeps more of the letter, or nothing of it once there is no memory for it."""
+        transaction, space = self._transaction, self._context.policy.space
+        assert transaction is not None
+        transaction.size_bytes += len(data)
+        if not transaction.overflowed and space.hold(len(data)):
+            transaction.held_bytes += len(data)
+            transaction.chunks.append(data)
+        else:
+            transaction.overflowed = True
+            transaction.chunks.clear()
+
+    def forget(self) -> None:
+        """Ends the transaction, if there is one, and gives its memory back."""
+        if self._transaction is not None:
+            self._context.policy.space.release(self._transaction.held_bytes)
+            self._transaction = None
 
     # ---- answers
 
@@ -181,7 +195,7 @@ class SmtpSession:
         return protocol_replies.AUTHENTICATED
 
     async def _mail(self, event: events.Mail) -> Reply:
-        self._transaction = None
+        self.forget()
         context = self._context
         if self._role is Role.SUBMISSION:
             refusal = context.policy.senders.check_path(self._account, event.reverse_path)
@@ -218,23 +232,24 @@ class SmtpSession:
         return protocol_replies.RECIPIENT_OK
 
     async def _letter(self) -> Reply:
-        assert self._transaction is not None
-        transaction, self._transaction = self._transaction, None
-        hop = Hop(self._connection, self._core.hello_name, self._core.protocol_keyword, self._account)
-        answer = await self.intake.take(transaction, hop)
-        if not answer.positive:
-            self._log_refusal(answer, trace_id=transaction.trace_id)
-        return answer
+        transaction = self._transaction
+        assert transaction is not None
+        try:
+            if transaction.overflowed:
+                return self._log_refusal(replies.SYSTEM_FULL, reason="too many letters at once")
+            hop = Hop(self._connection, self._core.hello_name, self._core.protocol_keyword, self._account)
+            answer = await self.intake.take(transaction, hop)
+            return answer if answer.positive else self._log_refusal(answer)
+        finally:
+            self.forget()
 
     def _refused(self, answer: Reply) -> None:
         """The protocol refused the letter's bytes."""
-        trace_id = self._transaction.trace_id if self._transaction is not None else ""
-        self._transaction = None
-        self._log_refusal(answer, trace_id=trace_id)
+        self._log_refusal(answer)
+        self.forget()
 
-    def _log_refusal(self, answer: Reply, *, trace_id: str = "", **fields: object) -> Reply:
-        if not trace_id and self._transaction is not None:
-            trace_id = self._transaction.trace_id
+    def _log_refusal(self, answer: Reply, **fields: object) -> Reply:
+        trace_id = self._transaction.trace_id if self._transaction is not None else ""
         self._context.log.event(
             "smtp.refused",
             trace=trace_id,

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from mailserver_py.daemon import smtp_session
+from mailserver_py.daemon.policy.space import IN_HAND_LETTERS
 from mailserver_py.mailstore.values import StoreUnavailable
 from mailserver_py.senderauth import dkim
 from mailserver_py.smtp.extensions import Role
@@ -417,5 +418,41 @@ def test_a_disabled_account_gets_nothing(play: Callable[..., None]) -> None:
         client = await world.connect().hello()
         await client.say("MAIL FROM:<x@good.test>")
         assert (await client.say(f"RCPT TO:<{CAROL}>")).startswith("550 5.2.1")
+
+    play(story)
+
+
+def test_letters_that_come_at_once_cannot_take_all_memory(play: Callable[..., None]) -> None:
+    async def story(world: World) -> None:
+        space = world.context.policy.space
+        assert space.hold(IN_HAND_LETTERS * 26_214_400 - 50)
+        client = await world.connect().hello()
+        assert (await client.send("x@good.test", [BOB], LETTER)).startswith("452 4.3.1")
+        space.release(200)
+        assert (await client.send("x@good.test", [BOB], LETTER)).startswith("250")
+        await client.say("MAIL FROM:<x@good.test>")
+        await client.say(f"RCPT TO:<{BOB}>")
+        await client.say("DATA")
+        await client.end.write(b"a" * 150)
+        await client.end.close()
+        await asyncio.wait_for(client._serving, 2)
+        assert space._in_hand_bytes == IN_HAND_LETTERS * 26_214_400 - 250
+
+    play(story)
+
+
+def test_a_large_letter_is_checked_and_kept_like_a_small_one(play: Callable[..., None]) -> None:
+    async def story(world: World) -> None:
+        body = (b"x" * 76 + b"\r\n") * 7_000
+        client = await world.connect(Role.SUBMISSION, tls=True).log_in(ALICE)
+        await client.send(ALICE, [BOB], OURS + body)
+        await client.quit()
+        (kept,) = await world.letters(BOB)
+        stranger = await world.connect().hello()
+        await stranger.send("x@good.test", [ALICE], kept)
+        await stranger.quit()
+        (back,) = await world.letters(ALICE)
+        assert back.endswith(kept)
+        assert back.count(b"dkim=pass") == 2
 
     play(story)

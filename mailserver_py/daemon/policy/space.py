@@ -1,4 +1,5 @@
-"""Room for letters: in an account, and on the disk. Asked before a letter is taken, so that its sender knows.
+"""Room for letters: in an account, on the disk, and in memory. Asked before a letter is taken, so that its
+sender knows.
 
 The store's own answer decides in the end; these are early ones, so they may be some seconds old as long as
 there is room to spare.
@@ -26,6 +27,11 @@ rule.
 REMEMBER_COUNT = 10_000
 """Accounts remembered."""
 
+IN_HAND_LETTERS = 8
+"""Memory for letters that are coming in, in largest letters: a worker must not be killed by clients that send
+them all at once. Ten thousand letters of usual size are less.
+"""
+
 
 class Space:
     """One process's view of the room there is."""
@@ -35,6 +41,18 @@ class Space:
         self._quotas = {name: account.quota_bytes for name, account in settings.accounts.items()}
         self._plenty_until_s: dict[str, int] = {}
         self._disk_plenty_until_s = 0
+        self._in_hand_bytes = 0
+
+    def hold(self, size_bytes: int) -> bool:
+        """Takes memory for more of a letter; False, and nothing taken, when there is none left for now."""
+        if self._in_hand_bytes + size_bytes > IN_HAND_LETTERS * self._letter_bytes:
+            return False
+        self._in_hand_bytes += size_bytes
+        return True
+
+    def release(self, size_bytes: int) -> None:
+        """Gives memory back that `hold` took."""
+        self._in_hand_bytes -= size_bytes
 
     async def refuse_letter(self, store: Store, size_bytes: int, now_s: int) -> Reply | None:
         """The refusal of any letter while the disk is nearly full, or None."""
