@@ -131,6 +131,7 @@ def test_the_session_is_where_the_model_is(submission: bool, steps: list[tuple[b
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3_600)
 @settings(max_examples=100_000, deadline=None)
 @given(
     st.booleans(),
