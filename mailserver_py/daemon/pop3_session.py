@@ -68,6 +68,7 @@ class _Conversation:
         self.session = ServerSession(
             context.settings.hostname,
             tls_active=connection.tls is not None,
+            tls_available=connection.can_start_tls,
         )
         self.account: Account | None = None
         self.mailbox: Mailbox | None = None

@@ -76,6 +76,7 @@ class SmtpSession:
             role,
             ServerLimits(int(limits.message_size), limits.recipients),
             tls_active=connection.tls is not None,
+            tls_available=connection.can_start_tls,
         )
         self._account = ""
         self._transaction: Transaction | None = None
