@@ -388,9 +388,9 @@ async def serving(world: World, folder: Path, *, implicit_tls: bool) -> AsyncIte
     async def handler(connection: Connection) -> None:
         await serve_pop3(connection, world.context, failure_delay_s=0)
 
-    door = Door(
-        handler, Gate(10, 10), TlsContexts(folder), (b"pop3",), implicit_tls, b"", Waits(), lambda *_: None
-    )
+    tls = TlsContexts(folder, ((b"pop3",),))
+    tls.reload()
+    door = Door(handler, Gate(10, 10), tls, (b"pop3",), implicit_tls, b"", Waits(), lambda *_: None)
     server = Server(sock, door)
     try:
         yield sock.getsockname()[1]
