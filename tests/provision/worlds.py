@@ -138,6 +138,8 @@ class Host:
             assert comment is not None
             self.seen = replace(self.seen, firewall=comment[0])
             self._unit("mailserver-firewall.service", ActiveState="active", UnitFileState="enabled")
+        if "start mailserver-stand-in.service" in change.script:
+            self.seen = replace(self.seen, certificate={"source": "stand-in"})
         self._systemctl(change.script)
         if "mailserver-cert.service ||" in change.script or "start mailserver-cert.service" in change.script:
             self.seen = replace(

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from ..filesystem import File, difference
 from ..releases import chosen_release
 from ..seen import Seen
-from ..units import QUEUE, STAMP, stamp, timers, workers
+from ..units import QUEUE, STAMP, STAND_IN, stamp, timers, workers
 from ..wish import Wish
 from .shape import Change, Step
 
@@ -34,6 +34,9 @@ def changes(wish: Wish, seen: Seen) -> Iterator[Change]:
             what=tuple(f"{name}: not started at boot" for name in disabled if seen.active(name)),
             script=f"systemctl enable --quiet {' '.join(disabled)}",
         )
+    if not seen.certificate:
+        # Listeners need some certificate to answer; the real one needs listeners that answer.
+        yield Change(what=("certificate: none, so a stand-in is made",), script=f"systemctl start {STAND_IN}")
     closed = [name for name in sockets if not seen.active(name)]
     paused = _paused(workers(wish, seen), mark, seen) if closed else ()
     if closed:

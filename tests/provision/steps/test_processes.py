@@ -71,3 +71,10 @@ def test_workers_are_as_many_as_the_spec_says_or_one_per_core() -> None:
     assert "mailserver-worker@3.service" not in two.seen.units
     spec = {"hosts": {"mx1.example.org": {"ipv4": "192.0.2.10", "workers": 3}}}
     assert settled(make_wish(spec=spec)).seen.active("mailserver-worker@3.service")
+
+
+def test_a_host_without_any_certificate_gets_a_stand_in_before_its_listeners_are_asked() -> None:
+    seen = replace(settled(make_wish()).seen, certificate={})
+    assert [change.script for change in processes.changes(make_wish(), seen)] == [
+        "systemctl start mailserver-stand-in.service"
+    ]
