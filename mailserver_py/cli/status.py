@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 import paramiko
 
+from ..spec.host_keys import known_hosts, ssh_address
 from ..spec.load import Site, load_site
 from ..spec.model import Host
 from ..verify.kept import parse_verdict
@@ -58,15 +59,13 @@ def exit_status(told: list[Told]) -> int:
 def ask(site: Site, name: str, host: Host) -> Told:
     """Reads the verdict that lies on the host; judges nothing but its age."""
     client = paramiko.SSHClient()
-    known_hosts = site.folder / "known_hosts"
-    if known_hosts.is_file():
-        client.load_host_keys(str(known_hosts))
+    client.load_host_keys(str(known_hosts(site, name, host)))
     # A host that was never deployed to has no key here yet, and is refused: status sends nothing to strangers.
     client.set_missing_host_key_policy(paramiko.RejectPolicy())
     ssh = host.ssh
     try:
         client.connect(
-            ssh.address or str(host.ipv4 or host.ipv6),
+            ssh_address(name, host),
             port=ssh.port,
             username=ssh.user,
             key_filename=str(site.folder / Path(ssh.key).expanduser()) if ssh.key else None,
