@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mailserver_py.errors import OperatorError, Reason
-from mailserver_py.net.authoritative import AuthorityResolver
+from mailserver_py.net.authoritative import AuthoritativeResolver
 from mailserver_py.net.resolver import StubResolver
 from mailserver_py.net.tls import verified_context
 from mailserver_py.spec.address_plan import verification_account
@@ -55,7 +55,7 @@ def assemble_world(
         spec=spec,
         records=render(spec, keys),
         resolver=resolver,
-        authority=AuthorityResolver(resolver),
+        authority=AuthoritativeResolver(resolver),
         doors=doors_of(spec),
         trust=_trust(spec.verification.ca_file, folder),
         now=lambda: datetime.now(UTC),
