@@ -195,12 +195,17 @@ class Nameserver:
 
     def change(self, zone: str, steps: Sequence[tuple[str, ...]]) -> None:
         """Carry out knotc's zone-set and zone-unset in one transaction; unsetting what is not there is no error."""
-        lines = [f"knotc zone-begin {zone}. >&2"]
+        # Knot loads a new zone in the background, and would take a change to an empty one.
+        self.host.wait(lambda: self._is_loaded(zone), f"knot does not load {zone}.")
+        lines = [f"knotc zone-begin {zone}. >&2", f"trap 'knotc zone-abort {zone}. >&2' EXIT"]
         for verb, *words in steps:
             line = shlex.join(["knotc", verb, f"{zone}.", *words])
             lines.append(f"{line} >&2 || true" if verb == "zone-unset" else f"{line} >&2")
-        lines.append(f"knotc zone-commit {zone}. >&2")
+        lines += [f"knotc zone-commit {zone}. >&2", "trap - EXIT"]
         self.host.run("sh", "-ec", "\n".join(lines))
+
+    def _is_loaded(self, zone: str) -> bool:
+        return " SOA " in self.host.attempt("knotc", "zone-read", f"{zone}.", "@", "SOA").stdout
 
     def _write_zone(self, zone: Zone) -> None:
         self.host.write(f"var/lib/knot/zones/{zone.name}.zone", render("zone", zone=zone))
