@@ -25,6 +25,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .files import RELEASE_LOCK
 from .schema import ACCOUNT_VERSION, connect, version_of
 from .transaction import Step, sync_folder, transact
 
@@ -68,7 +69,7 @@ def release_files(store: EmbeddedStore, orphans: Iterable[str] = ()) -> int:
 @contextlib.contextmanager
 def alone(store: EmbeddedStore) -> Iterator[bool]:
     """One releaser in the whole site; False when there is another."""
-    handle = os.open(store.root / "release.lock", os.O_CREAT | os.O_RDWR, 0o600)
+    handle = os.open(store.root / RELEASE_LOCK, os.O_RDWR)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

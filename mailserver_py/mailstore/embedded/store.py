@@ -141,6 +141,8 @@ class EmbeddedStore:
 
     async def maintain(self) -> int:
         """Removes files that nobody refers to any more, and what dead processes left; how many files went."""
+        # Behind everything that waits: what was expunged before this call is noted when it begins.
+        await self.perform(Job(self.new_future(), site=queue_changes.settled_below))
         return await self.in_thread(self.maintain_now)
 
     def maintain_now(self) -> int:

@@ -1,0 +1,86 @@
+"""The store under power cuts: what was answered is there, nothing else is, nothing is torn (promises R03, R04, R28)."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from mailserver_py.mailstore.embedded import files, schema
+
+from .campaign import Child, Plant, in_child, rounds, with_own_mounts
+from .disks import Disk, mounted
+from .ledger import Verdict
+from .store_writers import audit, write_all
+
+pytestmark = [
+    pytest.mark.faults,
+    pytest.mark.timeout(1800),
+    pytest.mark.skipif(os.geteuid() != 0, reason="mounts disks: needs root"),
+]
+
+PROCESS_COUNT = 2
+"""Each with two writers: four at once."""
+
+
+def cut_once(disk: Disk, folder: Path, plant: Plant) -> tuple[Verdict, list[str]]:
+    """Lets four writers work, cuts the power, mounts again and audits."""
+    marker = folder / "cut"
+    marker.unlink(missing_ok=True)
+    ledgers = folder / "ledgers"
+    ledgers.mkdir(exist_ok=True)
+    root = disk.place / "store"
+    children = [
+        Child(partial(write_all, root, ledgers, number, marker, 10**9), folder / f"errors-{number}", plant)
+        for number in range(PROCESS_COUNT)
+    ]
+    for child in children:
+        child.wait_ready()
+    for child in children:
+        child.go()
+    time.sleep(random.uniform(0.02, 0.25))
+    marker.touch()
+    disk.cut_power()
+    for child in children:
+        child.kill()
+    disk.umount()
+    disk.mount()
+    return in_child(lambda: audit(root, ledgers))  # type: ignore[no-any-return]
+
+
+@with_own_mounts
+def test_what_was_answered_survives_power_cuts(tmp_path: Path) -> None:
+    verdict = Verdict(0)
+    cut_count = rounds(200)
+    with mounted(tmp_path) as disk:
+        for number in range(cut_count):
+            verdict, findings = cut_once(disk, tmp_path, lambda: None)
+            assert verdict.is_clean, f"cut {number}: {verdict}; {findings}"
+            assert findings == [], f"cut {number}: {findings}"
+    print(f"{cut_count} power cuts, {PROCESS_COUNT * 2} writers: {verdict}")
+    assert verdict.promised_count > 2 * cut_count
+
+
+def sync_less() -> None:
+    """SQLite's NORMAL: many take it for safe in WAL mode."""
+    schema.SYNCHRONOUS = "NORMAL"
+
+
+def sync_no_files() -> None:
+    """Letters reach the disk some time."""
+    files.sync_file = os.path.exists  # type: ignore[assignment]  # something that does nothing to a file
+
+
+@pytest.mark.parametrize("plant", [sync_less, sync_no_files])
+@with_own_mounts
+def test_the_campaign_finds_a_store_that_syncs_too_little(plant: Plant, tmp_path: Path) -> None:
+    with mounted(tmp_path) as disk:
+        for _ in range(20):
+            verdict, findings = cut_once(disk, tmp_path, plant)
+            if not verdict.is_clean or findings:
+                return
+    pytest.fail(f"twenty cuts found nothing: {verdict}")
