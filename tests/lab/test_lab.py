@@ -19,7 +19,7 @@ from mailserver_py.lab.lab import Lab
 from mailserver_py.lab.names import NAMESPACES, Names
 from mailserver_py.spec.load import Site
 
-from .conftest import FreshHost, copy_site
+from .conftest import LAB_NAME, FreshHost, copy_site
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
@@ -316,7 +316,7 @@ def test_the_stranger_signs_its_own_letters_and_judges_those_of_others(lab: Lab)
 
 
 def test_down_leaves_nothing_even_without_the_labs_files(bootable: None) -> None:
-    lab = Lab(Names("test2"))
+    lab = Lab(Names(f"{LAB_NAME}2"))
     try:
         lab.up()
         host = lab.new_host("box.lab.test", disk_bytes=128 << 20)
@@ -333,13 +333,13 @@ def test_down_leaves_nothing_even_without_the_labs_files(bootable: None) -> None
     assert sleeper.wait(timeout=5) == -9
     assert not [name for name in NAMESPACES.iterdir() if lab.names.owns(name.name)]
     assert not cgroups.of_lab(lab.names)
-    assert "test2" not in Path("/proc/self/mountinfo").read_text()
-    assert "test2" not in run(["losetup", "--list"])
+    assert str(lab.names.state) not in Path("/proc/self/mountinfo").read_text()
+    assert str(lab.names.state) not in run(["losetup", "--list"])
 
 
 def test_a_second_lab_does_not_disturb_the_first(site_lab: Lab) -> None:
     before = {host.plan.name: host.leader for host in site_lab.hosts()}
-    other = Lab(Names("test3"))
+    other = Lab(Names(f"{LAB_NAME}3"))
     try:
         other.up()
         assert other.host("dns").plan.address == IPv4Address("10.88.0.2")

@@ -13,6 +13,8 @@ from mailserver_py.lab.lab import Lab
 from mailserver_py.lab.names import Names
 from mailserver_py.spec.load import Site, load_site
 
+from .conftest import LAB_NAME
+
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
 
 SPEC = """
@@ -35,7 +37,7 @@ def rehearsed(bootable: None, tmp_path_factory: pytest.TempPathFactory) -> Itera
     """A lab of its own: a lab holds one site."""
     folder = tmp_path_factory.mktemp("example")
     (folder / "mail.yaml").write_text(SPEC, encoding="utf-8")
-    site, lab = load_site(folder), Lab(Names("test4"))
+    site, lab = load_site(folder), Lab(Names(f"{LAB_NAME}4"))
     try:
         lab.up(site)
         yield lab, site
@@ -80,5 +82,5 @@ def test_a_site_without_its_keys_is_told_to_make_them(bootable: None, tmp_path: 
         SPEC.replace("secrets: {folder: made}", "").replace(", key: made/operator_key", "")
     )
     with pytest.raises(OperatorError, match="mailserver keys"):
-        Lab(Names("test5")).up(load_site(tmp_path))
+        Lab(Names(f"{LAB_NAME}5")).up(load_site(tmp_path))
     assert not (tmp_path / "secrets").exists()
