@@ -17,6 +17,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from mailserver_py.errors import OperatorError, Reason, WorldError
 from mailserver_py.imap.digest import derive
@@ -138,6 +139,7 @@ class App:
     async def run(self) -> None:
         """Serves until SIGTERM or SIGINT. Raises WorldError when this process cannot go on."""
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(self._stray)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         parts: list[asyncio.Task[None]] = []
@@ -243,6 +245,11 @@ class App:
                 await connection.write(PROTOCOLS[listener.protocol].broken.format(incident).encode())
 
         return handle
+
+    def _stray(self, loop: asyncio.AbstractEventLoop, about: dict[str, Any]) -> None:
+        """What escaped everybody: one line like any other incident."""
+        error = about.get("exception") or RuntimeError(about.get("message", ""))
+        self.context.log.incident(error, self.context.ids())
 
     def _look_at_certificate(self) -> None:
         try:

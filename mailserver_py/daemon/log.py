@@ -7,6 +7,7 @@ shows what was logged (promises S14). Secrets are never passed in: there is no f
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import traceback
@@ -30,8 +31,12 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circ
 
 
 def write_line(line: str) -> None:
-    """To standard output, at once: what was said of a letter must not die with the process."""
-    os.write(STDOUT_FD, line.encode() + b"\n")
+    """To standard output, at once: what was said of a letter must not die with the process.
+
+    A log that cannot be written (its reader died) stops no mail.
+    """
+    with contextlib.suppress(OSError):
+        os.write(STDOUT_FD, line.encode() + b"\n")
 
 
 class Log:

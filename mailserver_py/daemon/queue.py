@@ -56,6 +56,10 @@ IDLE_LIMIT_S = 60.0
 """The longest nap, in case a wake-up was lost with its process."""
 
 UNREACHABLE = "4.4.1"
+"""RFC 3463 §3.5: no answer from the host."""
+
+TIME_EXPIRED = "4.4.7"
+"""RFC 3463 §3.5: given up."""
 
 
 class Budget:
@@ -188,7 +192,7 @@ class QueueRunner:
         if local:
             over = await deliver_local(self._context, letter)
             failures = [
-                Failure(recipient, Result(Fate.FAILED, "4.7.0", text, "")) for recipient, text in over
+                Failure(recipient, Result(Fate.FAILED, TIME_EXPIRED, text)) for recipient, text in over
             ]
             await self._settle(letter, failures, [])
         if not by_domain:
