@@ -20,6 +20,7 @@ from ..verify.world import World
 
 SLICE = Path("/etc/mailserver/verification.json")
 STATE = Path("/var/lib/mailserver")
+RUNTIME = Path("/run/mailserver")
 
 
 @click.command("verify")
@@ -106,4 +107,4 @@ def _host_world() -> tuple[str, World]:
                 "it is for mailserver-verify.service on a deployed mail host; elsewhere: mailserver verify SITE",
             )
         ) from error
-    return wish.site, world_of_slice(wish, secrets, STATE)
+    return wish.site, world_of_slice(wish, secrets, state_dir=STATE, runtime_dir=RUNTIME)

@@ -26,7 +26,7 @@ UNVERIFIED = "none"
 """The value of `stranger.ca_file` that accepts any certificate of the stranger's."""
 
 
-def world_of_slice(wish: VerificationSlice, secrets: bytes, state_dir: Path) -> World:
+def world_of_slice(wish: VerificationSlice, secrets: bytes, *, state_dir: Path, runtime_dir: Path) -> World:
     """The world from the mail host itself; `secrets` is the credential `verify`."""
     opened = json.loads(secrets)
     return assemble_world(
@@ -36,6 +36,7 @@ def world_of_slice(wish: VerificationSlice, secrets: bytes, state_dir: Path) -> 
         stranger_password=opened.get("stranger", ""),
         folder=Path("/etc/mailserver"),
         state_dir=state_dir,
+        runtime_dir=runtime_dir,
     )
 
 
@@ -47,6 +48,7 @@ def assemble_world(
     stranger_password: str,
     folder: Path,
     state_dir: Path | None = None,
+    runtime_dir: Path | None = None,
 ) -> World:
     """The world as the checks see it: resolvers, addresses, logins and the stranger of this site."""
     resolver = StubResolver(spec.dns.resolver or "")
@@ -64,6 +66,7 @@ def assemble_world(
         stranger_password=stranger_password,
         stranger_trust=_trust(stranger.ca_file, folder) if stranger is not None else None,
         state_dir=state_dir,
+        runtime_dir=runtime_dir,
     )
 
 

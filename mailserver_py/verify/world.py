@@ -63,6 +63,8 @@ class World:
     """Held while a check has a POP3 session with the verification account."""
     state_dir: Path | None = None
     """The mail host's own state, when the verification runs on it."""
+    runtime_dir: Path | None = None
+    """Where its processes meet, likewise."""
 
     def doors_of(self, protocol: str, *, login: bool) -> list[Door]:
         """The doors where a protocol is spoken, the safest (implicit TLS) first."""
