@@ -24,7 +24,7 @@ from mailserver_py.daemon.certificate import (
     parse_leaf,
     self_signed,
 )
-from mailserver_py.daemon.certificate_authority import TOKEN, Authority, _told
+from mailserver_py.daemon.certificate_authority import TOKEN, Authority, PatientNetwork, _told
 from mailserver_py.daemon.log import Log
 from mailserver_py.errors import OperatorError, WorldError
 from mailserver_py.spec.model import MailSpec
@@ -311,6 +311,37 @@ def test_an_authoritys_refusal_comes_with_the_next_step(kind: str, detail: str, 
     told = _told(problem, NAME)
     assert detail in told
     assert step in told
+
+
+class Refusing(PatientNetwork):
+    """A network to an authority that refuses so many nonces."""
+
+    def __init__(self, refusals_count: int, code: str = "badNonce") -> None:
+        self.left_count, self.code = refusals_count, code
+
+    def _post_once(self, *arguments: Any, **options: Any) -> Any:
+        assert options == {"new_nonce_url": "there"}
+        options.pop("new_nonce_url")
+        self.left_count -= 1
+        if self.left_count >= 0:
+            raise messages.Error(typ=f"urn:ietf:params:acme:error:{self.code}", detail="no")
+        return "answer"
+
+    def __del__(self) -> None:
+        """There is no session to close."""
+
+
+def test_a_refused_nonce_is_followed_by_another_and_not_for_ever() -> None:
+    assert Refusing(40).post("url", None, new_nonce_url="there") == "answer"
+    with pytest.raises(messages.Error, match="badNonce"):
+        Refusing(1_000).post("url", None, new_nonce_url="there")
+
+
+def test_any_other_refusal_is_final() -> None:
+    once = Refusing(1, "malformed")
+    with pytest.raises(messages.Error, match="malformed"):
+        once.post("url", None, new_nonce_url="there")
+    assert once.left_count == 0
 
 
 def test_an_authority_that_cannot_be_reached_is_the_worlds_fault(tmp_path: Path) -> None:
