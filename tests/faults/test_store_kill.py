@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from sqlite3 import Connection
 from typing import NamedTuple
 
 import pytest
 
-from mailserver_py.mailstore.embedded import account_changes, writer
-from mailserver_py.mailstore.embedded.account_changes import Incoming
-from mailserver_py.mailstore.values import QueuedRecipient
+from mailserver_py.mailstore.embedded import writer
 
+from . import plants
 from .campaign import WRITING, Child, Plant, in_child, rounds, traced
 from .ledger import Answer, Verdict, load_entries
 from .store_writers import audit, write_all
@@ -129,24 +127,18 @@ def test_a_failed_sync_is_never_turned_into_a_promise(tmp_path: Path) -> None:
         assert set(after) <= {Answer.REFUSED}, f"{life}: {answers}"
 
 
-def forget_deliveries() -> None:
-    """A store that delivers again what it delivered."""
-    account_changes.deliver = deliver_always  # type: ignore[assignment]
-
-
-def deliver_always(
-    db: Connection, recipients: Sequence[QueuedRecipient], letter: Incoming, _: int
-) -> set[int]:
-    """Delivery without the numbers of those who have their copy."""
-    ids = {account_changes.find_or_inbox(db, recipient.mailbox) for recipient in recipients}
-    for mailbox_id in ids:
-        account_changes.add_messages(db, mailbox_id, [letter])
-    return ids
-
-
 def test_the_campaign_finds_a_store_that_delivers_twice(tmp_path: Path) -> None:
     points = range(1, 120, 3)
     runs = (
-        faulty_run(tmp_path, f"{WRITING}:signal=SIGKILL:when={point}", forget_deliveries) for point in points
+        faulty_run(tmp_path, f"{WRITING}:signal=SIGKILL:when={point}", plants.forget_deliveries)
+        for point in points
     )
     assert any(run.verdict.dup for run in runs)
+
+
+def test_the_campaign_finds_a_refused_commit_that_comes_back(tmp_path: Path) -> None:
+    inject = "fsync,fdatasync:error=EIO:when={}"
+    runs = (
+        faulty_run(tmp_path, inject.format(point), plants.leave_refused_commits) for point in range(1, 40)
+    )
+    assert any(run.verdict.ghost for run in runs)

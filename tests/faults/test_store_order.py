@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from mailserver_py.mailstore.embedded import files, schema, writer
+from mailserver_py.mailstore.embedded import writer
 
+from . import plants
 from .campaign import Child, Plant, traced
 from .store_writers import write_in_turn
 
@@ -125,21 +126,13 @@ def test_no_answer_leaves_before_all_it_rests_on_is_synced(tmp_path: Path) -> No
     assert watcher.answer_count >= 80
 
 
-def sync_no_files() -> None:
-    files.sync_file = os.path.exists  # type: ignore[assignment]  # something that does nothing to a file
-
-
-def sync_no_folders() -> None:
-    files.sync_folder = os.path.exists  # type: ignore[attr-defined]
-
-
-def sync_less() -> None:
-    schema.SYNCHRONOUS = "NORMAL"
-
-
 @pytest.mark.parametrize(
     ("plant", "fault"),
-    [(sync_no_files, "/blobs/"), (sync_no_folders, "/blobs/"), (sync_less, "-wal is not synced")],
+    [
+        (plants.sync_no_files, "/blobs/"),
+        (plants.sync_no_folders, "/blobs/"),
+        (plants.sync_less, "-wal is not synced"),
+    ],
 )
 def test_the_watcher_sees_each_missing_sync(plant: Callable[[], None], fault: str, tmp_path: Path) -> None:
     assert any(fault in found for found in watch(tmp_path, plant).faults)

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mailserver_py.mailstore.embedded import files, schema
-
+from . import plants
 from .campaign import Child, Plant, in_child, rounds, with_own_mounts
 from .disks import Disk, mounted
 from .ledger import Verdict
@@ -65,17 +64,7 @@ def test_what_was_answered_survives_power_cuts(tmp_path: Path) -> None:
     assert verdict.promised_count > 2 * cut_count
 
 
-def sync_less() -> None:
-    """SQLite's NORMAL: many take it for safe in WAL mode."""
-    schema.SYNCHRONOUS = "NORMAL"
-
-
-def sync_no_files() -> None:
-    """Letters reach the disk some time."""
-    files.sync_file = os.path.exists  # type: ignore[assignment]  # something that does nothing to a file
-
-
-@pytest.mark.parametrize("plant", [sync_less, sync_no_files])
+@pytest.mark.parametrize("plant", [plants.sync_less, plants.sync_no_files])
 @with_own_mounts
 def test_the_campaign_finds_a_store_that_syncs_too_little(plant: Plant, tmp_path: Path) -> None:
     with mounted(tmp_path) as disk:

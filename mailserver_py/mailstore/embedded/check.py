@@ -18,7 +18,7 @@ from ...errors import OperatorError
 from ..values import LetterDamaged, StoreUnavailable
 from .account_changes import DELETED, SEEN, keep_digest
 from .release import among_accounts, among_queue, release_files
-from .schema import ACCOUNT_VERSION, SITE_VERSION, connect, version_of
+from .schema import ACCOUNT_VERSION, SITE_VERSION, connect, require_unmade, version_of
 from .transaction import Step, transact
 
 if TYPE_CHECKING:
@@ -85,7 +85,8 @@ def label(store: EmbeddedStore, path: Path) -> str:
 def snapshot(path: Path) -> Iterator[sqlite3.Connection]:
     """One committed state of a database."""
     if not path.exists():
-        raise FileNotFoundError("the database is missing")
+        require_unmade(path, "restore it from the backup")
+        raise FileNotFoundError("its making was cut short")
     with contextlib.closing(connect(path, writing=False)) as db:
         db.execute("BEGIN")
         yield db
@@ -100,7 +101,8 @@ def check_site(
     _store: EmbeddedStore, path: Path, site: sqlite3.Connection, wanted: dict[str, int], _repair: bool
 ) -> Iterator[str]:
     """The queue: every recipient has its letter, every letter something that waits."""
-    version_of(site, path, SITE_VERSION)
+    if not version_of(site, path, SITE_VERSION):
+        require_unmade(path, "restore it from the backup")
     yield from structure(site)
     wanted.update(site.execute("SELECT sha256, size_bytes FROM letters").fetchall())
     for (letter_id,) in site.execute(
@@ -118,6 +120,7 @@ def check_account(
 ) -> Iterator[str]:
     """An account: counters against messages, letters against messages, digests against letters."""
     if not version_of(db, path, ACCOUNT_VERSION):
+        require_unmade(path, "restore it from the backup")
         return  # its making was cut short; the next opening completes it
     damage = structure(db)
     yield from damage

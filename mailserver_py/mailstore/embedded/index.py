@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..values import StoreUnavailable
-from .schema import ACCOUNT_VERSION, connect, version_of
+from .schema import ACCOUNT_VERSION, connect, require_unmade, version_of
 from .transaction import checkpoint, sync_folder
 
 OPEN_COUNT = 100
@@ -70,7 +70,10 @@ class Index:
 
     def is_made(self) -> bool:
         """Whether the account's tables are there. Raises sqlite3.Error, OperatorError."""
-        return self.path.exists() and version_of(self.writer(), self.path, ACCOUNT_VERSION) > 0
+        if self.path.exists() and version_of(self.writer(), self.path, ACCOUNT_VERSION) > 0:
+            return True
+        require_unmade(self.path, "restore it from the backup")
+        return False
 
     def checkpoint(self) -> None:
         """Carries the log over into the database. Raises SyncFailed."""

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .files import RELEASE_LOCK
-from .schema import ACCOUNT_VERSION, connect, version_of
+from .schema import ACCOUNT_VERSION, connect, made_mark, require_unmade, version_of
 from .transaction import Step, sync_folder, transact
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def among_accounts(store: EmbeddedStore, hashes: set[str]) -> set[str]:
     """Those that any account refers to. Raises sqlite3.Error when one cannot be asked: then nothing may go."""
     held: set[str] = set()
     for path in store.shelf.list_folders() if hashes else ():
-        if path.exists():
+        if path.exists() or made_mark(path).exists():
             held |= among_account(path, hashes)
     return held
 
@@ -120,6 +120,7 @@ def among_account(path: Path, hashes: set[str]) -> set[str]:
     connection = connect(path, writing=False)
     try:
         if not version_of(connection, path, ACCOUNT_VERSION):
+            require_unmade(path, "restore it from the backup")
             return set()  # its making was cut short: it holds nothing
         rows = connection.execute(
             "SELECT sha256 FROM letters WHERE sha256 IN (SELECT value FROM json_each(?))",

@@ -146,6 +146,18 @@ def version_of(connection: sqlite3.Connection, path: Path, known_version: int) -
     return int(version)
 
 
+def made_mark(database: Path) -> Path:
+    """An empty file beside a database that was made whole once. Tables that are missing beside it were lost: to make
+    them anew would hide that, and let the letters they named go."""
+    return database.with_suffix(".made")
+
+
+def require_unmade(database: Path, cure: str) -> None:
+    """Raises OperatorError when a database without tables had them once."""
+    if made_mark(database).exists():
+        raise OperatorError(Reason("the database has lost its tables", cure, str(database)))
+
+
 def create(connection: sqlite3.Connection, schema: str, version: int) -> None:
     """Makes the tables inside the transaction that the caller opened."""
     for statement in schema.split(";\n"):

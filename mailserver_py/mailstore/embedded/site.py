@@ -10,7 +10,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..values import StoreUnavailable
-from .schema import SITE_SCHEMA, SITE_VERSION, connect, create, version_of
+from .schema import (
+    SITE_SCHEMA,
+    SITE_VERSION,
+    connect,
+    create,
+    made_mark,
+    require_unmade,
+    version_of,
+)
 from .transaction import Step, begin, checkpoint, sync_folder, transact
 
 
@@ -30,10 +38,16 @@ class Site:
         connection = connect(self.path, writing=True)
         try:
             if not version_of(connection, self.path, SITE_VERSION):
+                require_unmade(
+                    self.path,
+                    "restore it from the backup; to go on with an empty queue (letters on their way are lost),"
+                    f" remove {made_mark(self.path)}",
+                )
                 begin(connection)
                 if not version_of(connection, self.path, SITE_VERSION):
                     create(connection, SITE_SCHEMA, SITE_VERSION)
                 connection.execute("COMMIT")
+            made_mark(self.path).touch(0o600)
             sync_folder(self.path.parent)
         except BaseException:
             connection.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
 import time
 from collections import OrderedDict
@@ -105,12 +106,12 @@ class EmbeddedStore:
         try:
             return cls(Path(root), announce, digest, clock)
         except (OSError, SyncFailed) as error:
+            cure = "check the folder's owner and disk"
+            raise OperatorError(Reason(f"the store cannot be opened: {error}", cure, str(root))) from error
+        except sqlite3.Error as error:
+            cure = "restore site.db from the backup"
             raise OperatorError(
-                Reason(
-                    f"the store cannot be opened: {error}",
-                    cure="check the folder's owner and disk",
-                    file=str(root),
-                )
+                Reason(f"the site's database is damaged: {error}", cure, str(root))
             ) from error
 
     @property

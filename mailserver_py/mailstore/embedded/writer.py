@@ -26,6 +26,7 @@ from . import queue_changes
 from .files import Files
 from .index import Index, Shelf
 from .mailbox_changes import create_account
+from .schema import made_mark
 from .site import Site
 from .transaction import Step, SyncFailed, sync_folder, transact
 
@@ -260,10 +261,11 @@ class Writer:
         sync_folder(self.shelf.root)
         step = Step(lambda account: create_account(account, index.name, take.result))
         transact(index.writer(), [step])
-        sync_folder(index.path.parent)
         if step.error is not None:
             index.drop_writer()
             raise step.error
+        made_mark(index.path).touch(0o600)
+        sync_folder(index.path.parent)
 
     def run_releases(self, jobs: Sequence[Job]) -> None:
         """Notes the files that nobody may need any more. A crash before this leaves them for `check`."""
