@@ -97,7 +97,7 @@ ACCESS = (
     Rfc(6154, "IMAP: SPECIAL-USE", "full", rooms=("imap",)),
     Rfc(6851, "IMAP: MOVE", "full", rooms=("imap",)),
     Rfc(6855, "IMAP: UTF-8", "full", rooms=("imap",)),
-    Rfc(7162, "IMAP: CONDSTORE and QRESYNC", "partial", "CONDSTORE", ("imap", "mailstore")),
+    Rfc(7162, "IMAP: CONDSTORE and QRESYNC", "full", rooms=("imap", "mailstore")),
     Rfc(7888, "IMAP: Non-synchronizing Literals", "full", rooms=("imap",)),
     Rfc(5256, "IMAP: SORT and THREAD", "partial", "SORT", ("imap",)),
     Rfc(8437, "IMAP: UNAUTHENTICATE", "full", rooms=("imap",)),

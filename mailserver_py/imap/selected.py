@@ -16,7 +16,7 @@ from ..mailstore.port import Account
 from ..mailstore.values import Flag, FlagsStored, Mailbox, Message
 from .flags import SYSTEM_FLAGS, serialize_flags
 from .replies import bad
-from .sequence import SequenceSet
+from .sequence import SequenceSet, serialize_numbers
 
 CHUNK_MESSAGES = 4096
 """Update lines joined into one write: about 256 kB."""
@@ -47,6 +47,8 @@ class Selected:
         """UID and octets of the letter that is being fetched piece by piece; until another command comes."""
         self.with_modseq = False
         """The client gets MODSEQ with every FETCH (RFC 7162 §3.2)."""
+        self.vanishing = False
+        """The client gets VANISHED instead of EXPUNGE (RFC 7162 §3.2.10)."""
         self.uids = array("I", [m.uid for m in messages])
         self.modseqs = array("Q", [m.modseq for m in messages])
         self.flags = array("B", [m.flags for m in messages])
@@ -59,6 +61,8 @@ class Selected:
         self._told_count = len(self.uids)
         self._told_keywords = len(self.known_keywords)
         self._gone: set[int] = set()
+        self._safe_modseq = self.modseq
+        """Everything up to this one is told, or will be by the next `updates` whatever it may not say."""
         self._changed: set[int] = set()
 
     @classmethod
@@ -126,6 +130,8 @@ class Selected:
     async def refresh(self) -> None:
         """Takes in what happened since. Raises NoSuchMailbox when the mailbox itself is gone."""
         changes = await self.account.changes(self.mailbox.mailbox_id, self.modseq)
+        if not self._gone:
+            self._safe_modseq = self.modseq
         self.mailbox = changes.mailbox
         self.modseq = max(self.modseq, changes.mailbox.highest_modseq)
         self._gone.update(uid for uid in changes.expunged_uids if self.index(uid) >= 0)
@@ -176,7 +182,8 @@ class Selected:
     def updates(self, *, expunges: bool, uid: bool = True, recent: bool = False) -> Iterator[bytes]:
         """EXPUNGE, EXISTS, FLAGS and FETCH responses for all that the client does not know, in bounded chunks.
 
-        RFC 9051 §7.5.1 forbids EXPUNGE while a FETCH, STORE or SEARCH without UID runs, or no command at all.
+        RFC 9051 §7.5.1 forbids EXPUNGE while a FETCH, STORE or SEARCH without UID runs, or no command at all. A client
+        with QRESYNC then learns up to where it knows all (RFC 7162 §3.2), lest it takes a later MODSEQ for that.
         """
         if expunges and self._gone:
             yield from self._expunge()
@@ -191,6 +198,8 @@ class Selected:
             positions = sorted(at for at in map(self.index, changed) if at >= 0)
             for start in range(0, len(positions), CHUNK_MESSAGES):
                 yield b"".join(self._fetch(at, uid=uid) for at in positions[start : start + CHUNK_MESSAGES])
+        if self._gone and self.vanishing:
+            yield b"* OK [HIGHESTMODSEQ %d] Expunged messages are to be told yet\r\n" % self._safe_modseq
 
     def _fetch(self, at: int, *, uid: bool) -> bytes:
         flags = serialize_flags(self.flags[at], self.keywords[at])
@@ -205,7 +214,10 @@ class Selected:
         told = [number for number in numbers if number <= self._told_count]
         for start in range(len(told), 0, -CHUNK_MESSAGES):
             chunk = told[max(0, start - CHUNK_MESSAGES) : start]
-            yield b"".join([b"* %d EXPUNGE\r\n" % number for number in reversed(chunk)])
+            if self.vanishing:
+                yield b"* VANISHED %b\r\n" % serialize_numbers(self.uids[number - 1] for number in chunk)
+            else:
+                yield b"".join([b"* %d EXPUNGE\r\n" % number for number in reversed(chunk)])
         keep = [at for at, uid in enumerate(self.uids) if uid not in gone]
         for name in ("uids", "modseqs", "flags", "sizes", "received"):
             column = getattr(self, name)
@@ -226,6 +238,28 @@ class Selected:
         flags = b" ".join(names)
         permanent = b"" if self.read_only else flags + b" \\*"
         return b"* FLAGS (%b)\r\n* OK [PERMANENTFLAGS (%b)] Flags that stay\r\n" % (flags, permanent)
+
+    def serialize_highest_modseq(self) -> bytes:
+        """The HIGHESTMODSEQ response (RFC 7162 §3.1.2.1): what the client knows."""
+        return b"* OK [HIGHESTMODSEQ %d] The newest change\r\n" % max(1, self.modseq)
+
+    def serialize_flags_since(self, wanted: SequenceSet, since_modseq: int) -> Iterator[bytes]:
+        """FETCH responses for flags changed after a MODSEQ among the UIDs asked for, in bounded chunks."""
+        changed = [at for at in self.pick(wanted, uid=True) if self.modseqs[at] > since_modseq]
+        for start in range(0, len(changed), CHUNK_MESSAGES):
+            yield b"".join(self._fetch(at, uid=True) for at in changed[start : start + CHUNK_MESSAGES])
+
+    async def vanished_since(self, wanted: SequenceSet, since_modseq: int) -> list[int]:
+        """UIDs among those asked for that were expunged after a MODSEQ and are not in the view."""
+        changes = await self.account.changes(self.mailbox.mailbox_id, since_modseq)
+        ranges = wanted.resolve(self.uid_next - 1)
+        lows = [low for low, _ in ranges]
+        found = []
+        for uid in sorted(changes.expunged_uids):
+            near = bisect_right(lows, uid) - 1
+            if near >= 0 and uid <= ranges[near][1] and self.index(uid) < 0:
+                found.append(uid)
+        return found
 
     def first_unseen(self) -> int:
         """Sequence number of the first message without SEEN, or 0 (RFC 3501 §7.1 UNSEEN)."""

@@ -16,7 +16,7 @@ from typing import Any
 from ..errors import WorldError
 from ..mailstore.port import Account
 from ..mailstore.values import NoSuchMailbox, StoreError, StoreUnavailable
-from . import commands
+from . import commands, intake
 from .capabilities import list_capabilities
 from .commands.shape import Command, State, Updates
 from .cursor import Cursor
@@ -39,15 +39,13 @@ BAD_COMMANDS_MAX_COUNT = 10
 """Bad commands in a row before the connection ends: a program that speaks another protocol never stops by itself."""
 LOGIN_FAILURES_MAX_COUNT = 5
 """Refused logins before the connection ends; the door delays each of them as well."""
-DISCARD_FACTOR = 2
-"""A letter too large that comes without waiting is read and thrown away up to so many times the limit, so that the
-client gets its NO; a larger one ends the connection (RFC 7888 §4)."""
+
+IMPLIED: dict[bytes, tuple[bytes, ...]] = {b"QRESYNC": (b"CONDSTORE",)}
+"""What else is enabled by enabling a name (RFC 7162 §3.2.3)."""
 
 APPEND_FACTOR = 4
 """Letters of one MULTIAPPEND together may be so many times the largest letter."""
 
-_TAG = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\+]{1,128}(?= |\Z)")
-_VERB = re.compile(rb"[A-Za-z0-9.-]{1,64}")
 _HTTP = re.compile(rb"[A-Z]{3,10} \S{1,8000} HTTP/[0-9.]{1,4}\Z")
 
 LineTaker = Callable[[bytes], Awaitable[Reply | None]]
@@ -169,15 +167,23 @@ class Session:
         await self.door.start_tls()
         self.tls = True
 
-    def enable(self, name: bytes) -> None:
-        """An extension is on from now on (RFC 9051 §6.3.1); UTF8=ACCEPT and IMAP4rev2 change how names look."""
-        self.enabled.add(name)
-        if self.selected is not None:
-            self.selected.with_modseq = b"CONDSTORE" in self.enabled
+    async def enable(self, name: bytes) -> None:
+        """An extension is on from now on (RFC 9051 §6.3.1). The first time that CONDSTORE is, a client with a mailbox
+        learns where it stands (RFC 7162 §3.1)."""
+        names = {name, *IMPLIED.get(name, ())} - self.enabled
+        self.enabled |= names
+        if self.selected is not None and names:
+            self._set_manner(self.selected)
+            if b"CONDSTORE" in names:
+                await self.send(self.selected.serialize_highest_modseq())
+
+    def _set_manner(self, box: Selected) -> None:
+        box.with_modseq = b"CONDSTORE" in self.enabled
+        box.vanishing = b"QRESYNC" in self.enabled
 
     def select(self, box: Selected) -> None:
         """The selected state begins."""
-        box.with_modseq = b"CONDSTORE" in self.enabled
+        self._set_manner(box)
         self.selected = box
 
     def deselect(self) -> None:
@@ -209,7 +215,7 @@ class Session:
                 case LiteralAsked():
                     await self.send(b"+ Go on\r\n")
                 case MessageAsked():
-                    await self._message_asked(event)
+                    await intake.ask(self, self._reader, event)
                 case MessageData(chunk, last):
                     await self.upload.take(chunk, last=last)
                 case Unreadable():
@@ -236,7 +242,7 @@ class Session:
     async def _unreadable(self, event: Unreadable) -> None:
         await self.upload.forget()
         if event.reason:
-            match = _TAG.match(event.data)
+            match = commands.TAG.match(event.data)
             await self._bad(Reply(b"BAD", event.reason), match[0] if match else b"*")
         if event.fatal:
             await self.farewell(event.reason)
@@ -251,20 +257,7 @@ class Session:
 
     def find(self, data: bytes) -> tuple[bytes, Command[Any], Cursor]:
         """Tag, command and the cursor behind its verb. Raises Refused."""
-        tag = _TAG.match(data)
-        if tag is None or tag.end() == len(data):
-            raise bad(b"A command is a tag, a space and a verb")
-        uid = False
-        verb = _VERB.match(data, tag.end() + 1)
-        if verb is not None and verb[0].upper() == b"UID" and data[verb.end() : verb.end() + 1] == b" ":
-            uid = True
-            verb = _VERB.match(data, verb.end() + 1)
-        if verb is None:
-            raise bad(b"A command is a tag, a space and a verb")
-        command = commands.find(verb[0].upper(), uid=uid)
-        if command is None:
-            raise bad(b"There is no such command")
-        return tag[0], command, Cursor(data, verb.end(), uid=uid, utf8=self.utf8)
+        return commands.read_command(data, utf8=self.utf8)
 
     def _streams(self, prefix: bytes) -> bool:
         """Whether the literal announced at the end of `prefix` is a letter."""
@@ -280,7 +273,7 @@ class Session:
         if _HTTP.match(data):
             await self.farewell(b"This is not a web server")
             return
-        match = _TAG.match(data)
+        match = commands.TAG.match(data)
         self._tag = match[0] if match else b"*"
         try:
             self._tag, command, cursor = self.find(data)
@@ -289,7 +282,7 @@ class Session:
             request = command.parse(cursor)
         except Refused as refused:
             await self.upload.forget()
-            await self._bad_or_no(refused.reply)
+            await self.refuse(refused.reply)
             return
         if self.selected is not None and command.verb != b"FETCH":
             self.selected.kept = None
@@ -299,7 +292,9 @@ class Session:
         await self._finish(lambda: command.run(self, request), updates)
         await self.upload.forget()
 
-    async def _bad_or_no(self, reply: Reply) -> None:
+    async def refuse(self, reply: Reply, tag: bytes = b"") -> None:
+        """Sends a tagged refusal; bad commands are counted."""
+        self._tag = tag or self._tag
         if reply.status == b"BAD":
             await self._bad(reply, self._tag)
         else:
@@ -361,34 +356,3 @@ class Session:
             await self.send(reply.serialize(self._tag))
             await self.farewell(b"Too many refused logins")
         return reply
-
-    # --- letters that stream in
-
-    async def _message_asked(self, event: MessageAsked) -> None:
-        refusal = await self._refuse_message(event)
-        if refusal is None:
-            self.upload.begin(self.door.stage())
-            self._reader.accept_message()
-            if event.waits:
-                await self.send(b"+ Go on\r\n")
-            return
-        await self.upload.forget()
-        match = _TAG.match(event.prefix)
-        self._tag = match[0] if match else b"*"
-        await self._bad_or_no(refusal)
-        if not event.waits and event.size_bytes > DISCARD_FACTOR * self.message_bytes:
-            await self.farewell(b"The letter is far too large")
-            return
-        self._reader.refuse_message(waits=event.waits)
-
-    async def _refuse_message(self, event: MessageAsked) -> Reply | None:
-        """RFC 9051 §6.3.12: better now than after the octets; RFC 7889 §4 TOOBIG."""
-        if event.size_bytes > self.message_bytes:
-            return Reply(b"NO", b"The letter is larger than %d octets" % self.message_bytes, b"TOOBIG")
-        try:
-            await commands.append.check_target(self, event.prefix)
-        except Refused as refused:
-            return refused.reply
-        except StoreError as error:
-            return refusal_of(error)
-        return None

@@ -18,8 +18,13 @@ from .memory_store import MemoryAccount, MemoryStore
 from .transcript import PretendDoor
 
 RESPONSE = re.compile(rb"\* (\d+) (EXISTS|EXPUNGE|FETCH)(?: \((.*)\))?")
+VANISHED = re.compile(rb"\* VANISHED( \(EARLIER\))? ([0-9:,]+)")
 UID = re.compile(rb"UID (\d+)")
 FLAGS = re.compile(rb"FLAGS \(([^)]*)\)")
+MODSEQ = re.compile(rb"MODSEQ \((\d+)\)")
+HIGHEST = re.compile(rb"\[HIGHESTMODSEQ (\d+)\]")
+SHIFTLESS = {b"FETCH", b"STORE", b"SEARCH", b"SORT", b"THREAD"}
+"""Commands during which no sequence number may move (RFC 9051 §7.5.1)."""
 
 
 def without_literals(data: bytes) -> bytes:
@@ -29,42 +34,64 @@ def without_literals(data: bytes) -> bytes:
     return data
 
 
+def expand(numbers: bytes) -> set[int]:
+    found: set[int] = set()
+    for part in numbers.split(b","):
+        ends = [int(end) for end in part.split(b":")]
+        found.update(range(min(ends), max(ends) + 1))
+    return found
+
+
+def kind_of(command: bytes) -> bytes:
+    return command.split()[0]
+
+
 class Client:
     """What a client knows: for each sequence number the UID and flags, None while unknown."""
 
+    enabling: tuple[bytes, ...] = ()
+
     def __init__(self, store: MemoryStore) -> None:
-        self.door = PretendDoor(store)
-        self.session = Session(self.door, tls=True)
+        self.store = store
         self.uids: list[int | None] = []
         self.flags: list[bytes | None] = []
 
-    async def start(self) -> None:
+    async def connect(self) -> None:
+        self.door = PretendDoor(self.store)
+        self.session = Session(self.door, tls=True)
         await self.session.receive(b"l LOGIN alice secret\r\n")
+        for name in self.enabling:
+            await self.session.receive(b"e ENABLE " + name + b"\r\n")
         self.door.take()
+
+    async def start(self) -> None:
+        await self.connect()
         await self.say(b"SELECT INBOX")
-        await self.say(b"FETCH 1:* (UID FLAGS)" if self.uids else b"NOOP")
+        await self.say(b"UID FETCH 1:* (UID FLAGS)")
 
     async def say(self, command: bytes) -> None:
         await self.session.receive(b"t " + command + b"\r\n")
-        kind = command.split()[0]
         assert not self.door.incidents
         for line in without_literals(self.door.take()).split(b"\r\n"):
-            match = RESPONSE.fullmatch(line)
-            if match is None:
-                continue
-            number, verb = int(match[1]), match[2]
-            if verb == b"EXISTS":
-                assert number >= len(self.uids)
-                missing = number - len(self.uids)
-                self.uids += [None] * missing
-                self.flags += [None] * missing
-            elif verb == b"EXPUNGE":
-                assert kind not in {b"FETCH", b"STORE", b"SEARCH"}
-                del self.uids[number - 1], self.flags[number - 1]
-            else:
-                self._learn(number, match[3])
+            self.hear(line, kind_of(command))
 
-    def _learn(self, number: int, items: bytes) -> None:
+    def hear(self, line: bytes, kind: bytes) -> None:
+        match = RESPONSE.fullmatch(line)
+        if match is None:
+            return
+        number, verb = int(match[1]), match[2]
+        if verb == b"EXISTS":
+            assert number >= len(self.uids)
+            missing = number - len(self.uids)
+            self.uids += [None] * missing
+            self.flags += [None] * missing
+        elif verb == b"EXPUNGE":
+            assert kind not in SHIFTLESS
+            del self.uids[number - 1], self.flags[number - 1]
+        else:
+            self.learn(number, match[3])
+
+    def learn(self, number: int, items: bytes) -> None:
         uid, flags = UID.search(items), FLAGS.search(items)
         if uid:
             assert self.uids[number - 1] in {None, int(uid[1])}
@@ -80,15 +107,75 @@ class Client:
             assert uid in {None, row.uid}
             assert flags in {None, serialize_flags(row.flags, row.keywords)}
         if rows:
-            await self.say(b"FETCH 1:* (UID FLAGS)")
+            await self.say(b"UID FETCH 1:* (UID FLAGS)")
             assert self.uids == [row.uid for row in rows]
             assert self.flags == [serialize_flags(row.flags, row.keywords) for row in rows]
+
+
+class ResyncClient(Client):
+    """One that loses its connection and knows only what it heard (RFC 7162 §3.2): after QRESYNC it knows all."""
+
+    enabling = (b"QRESYNC",)
+
+    def __init__(self, store: MemoryStore) -> None:
+        super().__init__(store)
+        self.modseq = 1
+        self.known: dict[int, bytes] = {}
+
+    async def say(self, command: bytes) -> None:
+        self.seen_modseqs: list[int] = []
+        self.told_modseqs: list[int] = []
+        await super().say(command)
+        if self.told_modseqs:
+            self.modseq = self.told_modseqs[-1]
+        elif self.seen_modseqs:
+            self.modseq = max(self.modseq, *self.seen_modseqs)
+        if None in self.uids and kind_of(command) != b"UID":
+            # Announced by EXISTS alone: a client asks what it is before it takes a later MODSEQ for its own.
+            await self.say(b"UID FETCH 1:* (FLAGS)")
+
+    def hear(self, line: bytes, kind: bytes) -> None:
+        if highest := HIGHEST.search(line):
+            self.told_modseqs.append(int(highest[1]))
+        if match := VANISHED.fullmatch(line):
+            gone = expand(match[2])
+            for uid in gone:
+                self.known.pop(uid, None)
+            if match[1]:
+                assert gone.isdisjoint(self.uids)
+                return
+            assert kind not in SHIFTLESS
+            assert None in self.uids or gone <= set(self.uids)
+            for uid in sorted(gone):
+                # A message not asked about yet has the lowest place that is still unknown between its neighbours.
+                at = self.uids.index(uid if uid in self.uids else None)
+                del self.uids[at], self.flags[at]
+            return
+        super().hear(line, kind)
+
+    def learn(self, number: int, items: bytes) -> None:
+        super().learn(number, items)
+        uid, flags, modseq = UID.search(items), FLAGS.search(items), MODSEQ.search(items)
+        if uid and flags:
+            self.known[int(uid[1])] = flags[1]
+        if modseq:
+            self.seen_modseqs.append(int(modseq[1]))
+
+    async def reconnect(self, account: MemoryAccount) -> None:
+        box = account.boxes["INBOX"]
+        self.uids, self.flags = [], []
+        await self.connect()
+        await self.say(b"SELECT INBOX (QRESYNC (%d %d))" % (box.uid_validity, self.modseq))
+        rows = [row.message for row in box.rows.values()]
+        assert self.known == {row.uid: serialize_flags(row.flags, row.keywords) for row in rows}
+        await self.say(b"UID FETCH 1:* (FLAGS)")
 
 
 COMMANDS = [
     b"NOOP", b"STORE 1 +FLAGS (\\Deleted)", b"STORE 2:3 -FLAGS (\\Deleted)", b"STORE 1:2 FLAGS (\\Seen work)",
     b"STORE 3 +FLAGS (other)", b"EXPUNGE", b"UID EXPUNGE 1:5", b"FETCH 1 BODY[]", b"FETCH 1:2 (FLAGS)",
     b"SEARCH ALL", b"UID SEARCH ALL", b"UID STORE 1:9 +FLAGS (\\Flagged)", b"COPY 1 INBOX", b"MOVE 1 Trash",
+    b"*", b"*", b"UID FETCH 1:* (FLAGS MODSEQ)", b"FETCH 1 (FLAGS MODSEQ)",
     b"UID MOVE 2 INBOX", b"APPEND INBOX {2+}\r\n\r\n", b"UID FETCH 1:* (FLAGS)", b"CHECK",
 ]  # fmt: skip
 
@@ -100,11 +187,15 @@ async def play(script: list[tuple[int, bytes]]) -> None:
         staging = store.stage()
         await staging.write(LETTERS["tiny"])
         await account.append("INBOX", [NewMessage(await staging.finish(), 0)])
-    clients = [Client(store) for _ in range(3)]
+    clients = [Client(store), Client(store), ResyncClient(store)]
     for client in clients:
         await client.start()
     for number, command in script:
-        await clients[number].say(command)
+        client = clients[number]
+        if command != b"*":
+            await client.say(command)
+        elif isinstance(client, ResyncClient):
+            await client.reconnect(account)
     for client in clients:
         await client.check(account)
 

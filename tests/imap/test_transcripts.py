@@ -14,7 +14,7 @@ from .transcript import FOLDER, Play
 
 FILES = sorted(FOLDER.glob("*.txt"))
 
-IN_MEMORY_ONLY = {"condstore", "damaged"}
+IN_MEMORY_ONLY = {"condstore", "damaged", "qresync"}
 """Those that know a store's own numbers, or harm it."""
 
 

@@ -11,8 +11,11 @@ but a row in `items`, `keys`, `status_items` or `listing`.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+from ..cursor import Cursor
+from ..replies import bad
 from . import (
     append,
     authenticate,
@@ -93,3 +96,25 @@ def find(verb: bytes, *, uid: bool) -> Command[Any] | None:
     """The command of an upper-case verb, if it has the form asked for."""
     command = _BY_VERB.get(verb)
     return None if command is None or (uid and not command.uid_form) else command
+
+
+TAG = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\+]{1,128}(?= |\Z)")
+_VERB = re.compile(rb"[A-Za-z0-9.-]{1,64}")
+
+
+def read_command(data: bytes, *, utf8: bool) -> tuple[bytes, Command[Any], Cursor]:
+    """Tag, command and the cursor behind its verb. Raises Refused."""
+    tag = TAG.match(data)
+    if tag is None or tag.end() == len(data):
+        raise bad(b"A command is a tag, a space and a verb")
+    uid = False
+    verb = _VERB.match(data, tag.end() + 1)
+    if verb is not None and verb[0].upper() == b"UID" and data[verb.end() : verb.end() + 1] == b" ":
+        uid = True
+        verb = _VERB.match(data, verb.end() + 1)
+    if verb is None:
+        raise bad(b"A command is a tag, a space and a verb")
+    command = find(verb[0].upper(), uid=uid)
+    if command is None:
+        raise bad(b"There is no such command")
+    return tag[0], command, Cursor(data, verb.end(), uid=uid, utf8=utf8)

@@ -1,4 +1,4 @@
-"""ENABLE: RFC 9051 §6.3.1, RFC 5161. What can be enabled is a table; unknown names are ignored (§6.3.1)."""
+"""ENABLE: RFC 9051 §6.3.1, RFC 5161; QRESYNC: RFC 7162 §3.2.3. What can be enabled is a table; the rest is ignored."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ ENABLABLE: dict[bytes, bytes] = {
     b"IMAP4REV2": b"IMAP4rev2",
     b"UTF8=ACCEPT": b"UTF8=ACCEPT",
     b"CONDSTORE": b"CONDSTORE",
+    b"QRESYNC": b"QRESYNC",
 }
 """Upper-case name → as it is announced."""
 
@@ -32,7 +33,7 @@ async def run(session: Session, request: tuple[bytes, ...]) -> Reply:
     """Enables what is known and was not enabled yet."""
     fresh = [name for name in request if name in ENABLABLE and name not in session.enabled]
     for name in fresh:
-        session.enable(name)
+        await session.enable(name)
     await session.send(b"* ENABLED%b\r\n" % b"".join(b" " + ENABLABLE[name] for name in fresh))
     return ok(b"ENABLE completed")
 
@@ -43,6 +44,6 @@ COMMAND = Command(
     State.AUTHENTICATED,
     parse,
     run,
-    capabilities=(b"ENABLE", b"UTF8=ACCEPT"),
+    capabilities=(b"ENABLE", b"UTF8=ACCEPT", b"QRESYNC"),
     updates=Updates.NONE,
 )

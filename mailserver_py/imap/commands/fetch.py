@@ -1,4 +1,5 @@
-"""FETCH: RFC 9051 §6.4.5; the items are `imap.items`' rows. CHANGEDSINCE: RFC 7162 §3.1.4.1.
+"""FETCH: RFC 9051 §6.4.5; the items are `imap.items`' rows. CHANGEDSINCE and VANISHED: RFC 7162
+§3.1.4.1, §3.2.6.
 
 Messages are answered batch by batch, and batches are written in chunks of about CHUNK_BYTES, so that the memory of a
 FETCH does not grow with the mailbox.
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 from ...mailstore.values import Flag, FlagChange
 from ..cursor import Cursor
 from ..items import FLAGS_ITEM, MODSEQ_ITEM, UID_ITEM, Batch, Item, parse_items, render
+from ..qresync import serialize_earlier
 from ..replies import Reply, bad, no, ok
 from ..selected import Selected
 from ..sequence import SequenceSet
@@ -38,6 +40,7 @@ class Fetch:
     uid: bool
     enables: frozenset[bytes]
     changed_since: int | None = None
+    vanished: bool = False
 
 
 def parse(cursor: Cursor) -> Fetch:
@@ -47,17 +50,24 @@ def parse(cursor: Cursor) -> Fetch:
     cursor.space()
     wanted = parse_items(cursor)
     since: list[int] = []
+    vanished: list[bool] = []
 
     def modifier() -> None:
-        if cursor.word() != b"CHANGEDSINCE":
+        name = cursor.word()
+        if name == b"VANISHED" and cursor.uid:
+            vanished.append(True)
+        elif name == b"CHANGEDSINCE":
+            cursor.space()
+            since.append(cursor.number())
+        else:
             raise bad(b"There is no such FETCH modifier")
-        cursor.space()
-        since.append(cursor.number())
 
     if not cursor.at_end():
         cursor.space()
         cursor.items(modifier, empty=False)
     cursor.end()
+    if vanished and not since:
+        raise bad(b"VANISHED needs CHANGEDSINCE")
     items = wanted.items
     enables = wanted.enables
     if cursor.uid and UID_ITEM not in items:
@@ -66,23 +76,29 @@ def parse(cursor: Cursor) -> Fetch:
         enables |= {b"CONDSTORE"}
         if MODSEQ_ITEM not in items:
             items = (*items, MODSEQ_ITEM)
-    return Fetch(messages, items, cursor.uid, enables, since[-1] if since else None)
+    return Fetch(messages, items, cursor.uid, enables, since[-1] if since else None, bool(vanished))
 
 
 async def run(session: Session, request: Fetch) -> Reply:
     """Answers; sets SEEN first where an item asks for that."""
+    if request.vanished and b"QRESYNC" not in session.enabled:
+        raise bad(b"QRESYNC is to be enabled first")
     for name in request.enables:
-        session.enable(name)
+        await session.enable(name)
     box = session.box()
     positions = box.pick(request.messages, uid=request.uid)
     if request.changed_since is not None:
         positions = [at for at in positions if box.modseqs[at] > request.changed_since]
+        if request.vanished:
+            for line in serialize_earlier(await box.vanished_since(request.messages, request.changed_since)):
+                await session.send(line)
     items = request.items
     if any(item.sets_seen for item in items) and await _set_seen(box, positions):
         # RFC 9051 §6.4.5: the changed flags belong into these responses.
         items = items if FLAGS_ITEM in items else (*items, FLAGS_ITEM)
-        if box.with_modseq and MODSEQ_ITEM not in items:
-            items = (*items, MODSEQ_ITEM)
+        if box.with_modseq:
+            # RFC 7162 §3.2.4: flags that changed are told with UID and MODSEQ.
+            items = (*items, *(item for item in (UID_ITEM, MODSEQ_ITEM) if item not in items))
     missing = len(positions)
     waiting: list[bytes] = []
     size_bytes = 0
@@ -96,7 +112,9 @@ async def run(session: Session, request: Fetch) -> Reply:
     await session.send(b"".join(waiting))
     if not any(item.partial for item in items):
         box.kept = None
-    return await _explain(box, positions) if missing else ok(b"FETCH completed")
+    if missing:
+        await _explain(box, positions, uid=request.uid)
+    return ok(b"FETCH completed")
 
 
 async def _set_seen(box: Selected, positions: Sequence[int]) -> bool:
@@ -157,10 +175,13 @@ async def _letters(box: Selected, uids: Sequence[int]) -> AsyncIterator[Sequence
             box.kept = (chunk[0][0], chunk[0][1])
 
 
-async def _explain(box: Selected, positions: Sequence[int]) -> Reply:
-    """Why some messages were not answered: expunged by others (RFC 2180 §4.1.2), or damaged in the store."""
+async def _explain(box: Selected, positions: Sequence[int], *, uid: bool) -> None:
+    """Why some messages were not answered: expunged by others (RFC 2180 §4.1.2), or damaged in the store. UIDs need not
+    exist (RFC 9051 §6.4.9)."""
     await box.refresh()
     if any(box.is_gone(at) for at in positions):
+        if uid:
+            return
         raise no(b"Some of the messages no longer exist", b"EXPUNGEISSUED")
     raise no(b"Some of the messages are damaged on the server", b"SERVERBUG")
 

@@ -33,7 +33,7 @@ async def run(session: Session, request: ListRequest) -> Reply:
             lines.append(serialize_status(found.entry.mailbox, request.status, utf8=session.utf8))
     for item in request.status:
         if item.enables:
-            session.enable(item.enables)
+            await session.enable(item.enables)
     await session.send(b"".join(lines))
     return ok(b"LIST completed")
 

@@ -74,7 +74,7 @@ async def run(session: Session, request: Search) -> Reply:
             box.saved = frozenset()
         raise
     for name in enables:
-        session.enable(name)
+        await session.enable(name)
     numbers = [box.uids[at] for at in positions] if request.uid else [at + 1 for at in positions]
     modseq = max((box.modseqs[at] for at in _shown(request.returns, positions)), default=0) if enables else 0
     if saves:

@@ -1,4 +1,4 @@
-"""SELECT and EXAMINE: RFC 9051 §6.3.2, §6.3.3, with the CONDSTORE parameter (RFC 7162 §3.1.8)."""
+"""SELECT and EXAMINE: RFC 9051 §6.3.2, §6.3.3, with the parameters CONDSTORE and QRESYNC (RFC 7162 §3.1.8, §3.2.5)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..cursor import Cursor
 from ..listing import Found, ListRequest, list_entries, serialize_entry
+from ..qresync import Known, catch_up, parse_known
 from ..replies import Reply, bad, ok
 from ..selected import Selected
 from ..status_items import mailbox_object_id
@@ -15,16 +16,15 @@ from .shape import LOGGED_IN, Command, Updates
 if TYPE_CHECKING:
     from ..session import Session
 
-PARAMETERS: frozenset[bytes] = frozenset({b"CONDSTORE"})
-"""Names in `SELECT box (…)`."""
-
 
 @dataclass(frozen=True, slots=True)
 class Select:
     """A mailbox and parameters."""
 
     mailbox: str
-    parameters: frozenset[bytes] = frozenset()
+    condstore: bool = False
+    known: Known | None = None
+    """QRESYNC: what the client knows of it."""
     old_name: str = ""
     """The name as it was written, when that is not its normal form."""
 
@@ -33,24 +33,36 @@ def parse(cursor: Cursor) -> Select:
     """`mailbox [(parameters)]` (RFC 4466 §2.4)."""
     cursor.space()
     mailbox = cursor.mailbox()
-    parameters: list[bytes] = []
+    condstore: list[bool] = []
+    known: list[Known] = []
+
+    def parameter() -> None:
+        name = cursor.word()
+        if name == b"CONDSTORE":
+            condstore.append(True)
+        elif name == b"QRESYNC":
+            cursor.space()
+            known.append(parse_known(cursor))
+        else:
+            raise bad(b"There is no such SELECT parameter")
+
     if not cursor.at_end():
         cursor.space()
-        parameters = cursor.items(cursor.word, empty=False)
+        cursor.items(parameter, empty=False)
     cursor.end()
-    if any(name not in PARAMETERS for name in parameters):
-        raise bad(b"There is no such SELECT parameter")
-    return Select(mailbox, frozenset(parameters), cursor.old_name)
+    return Select(mailbox, bool(condstore), known[-1] if known else None, cursor.old_name)
 
 
 async def _open(session: Session, request: Select, *, read_only: bool) -> None:
     account = session.owner()
+    if request.known is not None and b"QRESYNC" not in session.enabled:
+        raise bad(b"QRESYNC is to be enabled first")  # RFC 7162 §3.2.5
     if session.selected is not None:
         session.deselect()
         await session.send(b"* OK [CLOSED] The previous mailbox is closed\r\n")
     box = await Selected.open(account, request.mailbox, read_only=read_only)
-    if b"CONDSTORE" in request.parameters:
-        session.enable(b"CONDSTORE")
+    if request.condstore:
+        await session.enable(b"CONDSTORE")
     session.select(box)
     lines = [box.serialize_defined_flags(), b"* %d EXISTS\r\n" % box.count]
     if not session.rev2:
@@ -62,13 +74,15 @@ async def _open(session: Session, request: Select, *, read_only: bool) -> None:
     lines.append(b"* OK [UIDVALIDITY %d] UIDs are valid\r\n" % box.mailbox.uid_validity)
     lines.append(b"* OK [UIDNEXT %d] The next UID\r\n" % box.uid_next)
     lines.append(b"* OK [MAILBOXID (%b)] Its name for good\r\n" % mailbox_object_id(box.mailbox))
-    lines.append(b"* OK [HIGHESTMODSEQ %d] The newest change\r\n" % max(1, box.modseq))
+    lines.append(box.serialize_highest_modseq())
     if session.rev2:
         entries = list_entries(await account.list_mailboxes(), ())
         entry = next((entry for entry in entries if entry.name == request.mailbox), None)
         if entry is not None:
             found = Found(entry, False, request.old_name)
             lines.append(serialize_entry(found, ListRequest(()), utf8=session.utf8, rev2=True))
+    if request.known is not None:
+        lines.extend(await catch_up(box, request.known))
     await session.send(b"".join(lines))
 
 

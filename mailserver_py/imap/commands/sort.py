@@ -44,7 +44,7 @@ async def run(session: Session, request: Sort) -> Reply:
     box = session.box()
     node, enables = parse_program(request.program, session.door.now_s(), request.charset)
     for name in enables:
-        session.enable(name)
+        await session.enable(name)
     positions = await sort(box, await search(box, node), request.orders)
     numbers = [box.uids[at] if request.uid else at + 1 for at in positions]
     modseq = max((box.modseqs[at] for at in positions), default=0) if enables else 0

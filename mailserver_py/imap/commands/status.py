@@ -37,7 +37,7 @@ async def run(session: Session, request: Status) -> Reply:
     mailbox = await session.owner().mailbox(request.mailbox)
     for item in request.items:
         if item.enables:
-            session.enable(item.enables)
+            await session.enable(item.enables)
     await session.send(serialize_status(mailbox, request.items, utf8=session.utf8))
     return ok(b"STATUS completed")
 

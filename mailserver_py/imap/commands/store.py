@@ -73,7 +73,7 @@ async def run(session: Session, request: Store) -> Reply:
     if box.read_only:
         raise no(b"The mailbox is read-only", b"CANNOT")
     if request.unchanged_since is not None:
-        session.enable(b"CONDSTORE")
+        await session.enable(b"CONDSTORE")
     uids = [box.uids[at] for at in box.pick(request.messages, uid=request.uid)]
     stored = await box.account.store_flags(
         box.mailbox.mailbox_id,
