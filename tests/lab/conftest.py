@@ -21,8 +21,15 @@ from mailserver_py.lab.lab import Lab
 from mailserver_py.lab.names import Names
 from mailserver_py.spec.load import Site, load_site
 
+from .provisioning import make_target
+from .standing import Standing
+
 ROOT = Path(__file__).parents[2]
-LAB_NAME = "test"
+LAB_NAME = os.environ.get("MAILSERVER_TEST_LAB", "test")
+"""Two runs on one machine need two names."""
+
+STANDING_DISK_BYTES = 2**30
+"""Of the hosts that many tests share: their disk can be filled and lose power. A deployed host writes 100 MB."""
 
 
 def copy_site(folder: Path, *, change: Callable[[str], str] = lambda text: text) -> Site:
@@ -87,3 +94,41 @@ def fresh_host(lab: Lab) -> Iterator[FreshHost]:
     yield boot
     for host in made:
         host.remove(lab.network)
+
+
+@pytest.fixture(scope="session")
+def standing(
+    site_lab: Lab, site: Site, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], Standing]]:
+    """`standing("bookworm")`: the site on one host of that release, deployed once, its records live, all well."""
+    made: dict[str, Standing] = {}
+
+    def stand(release: str) -> Standing:
+        if release not in made:
+            host = site_lab.new_host(
+                f"mx-{release}.lab.test", image=RELEASES[release], disk_bytes=STANDING_DISK_BYTES
+            )
+            target = make_target(site_lab, site, host, tmp_path_factory.mktemp(release) / "lab")
+            target.publish()
+            first = target.deploy()
+            assert first.status == 0, first.text
+            print(f"first deploy on {release}: {first.seconds:.1f} s")
+            made[release] = Standing(target, first)
+        made[release].publish()
+        return made[release]
+
+    yield stand
+    for one in made.values():
+        one.host.remove(site_lab.network)
+
+
+@pytest.fixture(scope="module", params=["bookworm", "trixie"])
+def mail_host(request: pytest.FixtureRequest, standing: Callable[[str], Standing]) -> Standing:
+    """The deployed host, on each Debian in turn."""
+    return standing(request.param)
+
+
+@pytest.fixture(scope="module")
+def one_host(standing: Callable[[str], Standing]) -> Standing:
+    """The deployed host on Debian 12 alone, for what does not depend on the release."""
+    return standing("bookworm")
