@@ -26,6 +26,20 @@ PROCESS_COUNT = 2
 """Each with two writers: four at once."""
 
 
+def wait_for_notes(ledgers: Path, count: int) -> None:
+    """Returns when the writers have noted so many lines more, and another moment later."""
+    before = count_notes(ledgers)
+    deadline_s = time.monotonic() + 20
+    while count_notes(ledgers) < before + count and time.monotonic() < deadline_s:
+        time.sleep(0.001)
+    time.sleep(random.uniform(0, 0.005))
+
+
+def count_notes(ledgers: Path) -> int:
+    """Lines in all ledgers."""
+    return sum(path.read_bytes().count(b"\n") for path in ledgers.iterdir())
+
+
 def cut_once(disk: Disk, folder: Path, plant: Plant) -> tuple[Verdict, list[str]]:
     """Lets four writers work, cuts the power, mounts again and audits."""
     marker = folder / "cut"
@@ -41,7 +55,7 @@ def cut_once(disk: Disk, folder: Path, plant: Plant) -> tuple[Verdict, list[str]
         child.wait_ready()
     for child in children:
         child.go()
-    time.sleep(random.uniform(0.02, 0.25))
+    wait_for_notes(ledgers, random.randint(1, 40))
     marker.touch()
     disk.cut_power()
     for child in children:
