@@ -88,6 +88,7 @@ ACCESS = (
     Rfc(4466, "Collected Extensions to IMAP4 ABNF", "cited", rooms=("imap",)),
     Rfc(4731, "IMAP: ESEARCH", "full", rooms=("imap",)),
     Rfc(4959, "IMAP: SASL-IR", "full", rooms=("imap",)),
+    Rfc(4978, "IMAP: COMPRESS", "full", "DEFLATE, after login", ("imap",)),
     Rfc(5032, "IMAP: WITHIN", "full", rooms=("imap",)),
     Rfc(5161, "IMAP: ENABLE", "full", rooms=("imap",)),
     Rfc(5182, "IMAP: SEARCHRES", "full", rooms=("imap",)),
@@ -159,6 +160,7 @@ NAMES = (
 CITED = (
     Rfc(1034, "Domain Names: Concepts and Facilities", "cited"),
     Rfc(1123, "Requirements for Internet Hosts", "cited"),
+    Rfc(1951, "DEFLATE Compressed Data Format", "cited"),
     Rfc(1912, "Common DNS Operational and Configuration Errors", "cited"),
     Rfc(2181, "Clarifications to the DNS Specification", "cited"),
     Rfc(2606, "Reserved Top Level DNS Names", "cited"),

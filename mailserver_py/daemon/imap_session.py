@@ -75,6 +75,10 @@ class ImapDoor:
         """A place for a letter."""
         return self.context.store.stage()
 
+    async def pause(self) -> None:
+        """A turn for everybody else."""
+        await asyncio.sleep(0)
+
     def now_s(self) -> int:
         """Wall time."""
         return self.context.clock.now_s()

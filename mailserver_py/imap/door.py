@@ -25,6 +25,9 @@ class Door(Protocol):
     def stage(self) -> Staging:
         """A place for a letter's octets."""
 
+    async def pause(self) -> None:
+        """Lets other sessions run: what comes next is a long piece of work."""
+
     def now_s(self) -> int:
         """Seconds since the epoch."""
 

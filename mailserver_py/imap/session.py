@@ -20,6 +20,7 @@ from . import commands, intake
 from .capabilities import list_capabilities
 from .commands.shape import Command, State, Updates
 from .cursor import Cursor
+from .deflate import CHUNK_BYTES, Deflater, Inflater, TooDense
 from .door import Door
 from .reader import (
     AFTER_LOGIN_LITERAL_BYTES,
@@ -69,6 +70,8 @@ class Session:
         self.message_bytes = message_bytes
         self.append_bytes = APPEND_FACTOR * message_bytes
         self._reader = Reader(Limits(), self._streams)
+        self._deflater: Deflater | None = None
+        self._inflater: Inflater | None = None
         self._tag = b""
         self._line_taker: LineTaker | None = None
         self._bad_count = 0
@@ -108,10 +111,15 @@ class Session:
         """A letter is streaming in; what of it has come counts towards its deadline."""
         return self.upload.in_letter
 
+    @property
+    def compressed(self) -> bool:
+        """COMPRESS is active (RFC 4978)."""
+        return self._inflater is not None
+
     async def send(self, data: bytes) -> None:
-        """Writes untagged responses."""
+        """Writes responses."""
         if data:
-            await self.door.send(data)
+            await self.door.send(self._deflater.deflate(data) if self._deflater else data)
 
     def box(self) -> Selected:
         """The selected mailbox; commands of the selected state may ask."""
@@ -152,12 +160,23 @@ class Session:
             self._reader.limits, literal_bytes=AFTER_LOGIN_LITERAL_BYTES
         )
 
-    def logged_out(self) -> None:
-        """Nobody's session again, as it was after the greeting (RFC 8437 §3)."""
+    async def log_out(self) -> None:
+        """Nobody's session again, as it was after the greeting, once the client was told (RFC 8437 §3)."""
+        if self._deflater is not None:
+            # The client ends its own stream as well; `receive` sees where.
+            await self.door.send(self._deflater.end())
+            self._deflater = None
         self.account = self.selected = None
         self.enabled = set()
         self._reader.limits = Limits()
         self.door.log_out()
+
+    def compress(self) -> None:
+        """From here on everything is compressed; nothing else may have been sent before our OK (RFC 4978 §3)."""
+        if self._reader.buffered_bytes:
+            self.ended = True
+            raise ConnectionAbortedError("bytes not compressed after COMPRESS")
+        self._deflater, self._inflater = Deflater(), Inflater()
 
     async def start_tls(self) -> None:
         """TLS begins; nothing said in the clear may be left (RFC 9051 §6.2.1)."""
@@ -198,6 +217,29 @@ class Session:
 
     async def receive(self, data: bytes) -> None:
         """Takes bytes and answers all that is complete."""
+        if self._inflater is None:
+            await self._take(data)
+            return
+        try:
+            for piece in self._inflater.inflate(data):
+                if not self.upload.in_letter:
+                    self._inflater.count(piece)
+                await self._take(piece)
+                if self.ended:
+                    return
+                if len(piece) == CHUNK_BYTES:
+                    await self.door.pause()
+        except TooDense:
+            await self.farewell(b"That is no client's compression")
+            return
+        if self._inflater.ended:
+            if self._deflater is not None:
+                await self.farewell(b"The compressed stream has ended")
+                return
+            rest, self._inflater = self._inflater.rest, None
+            await self._take(rest)
+
+    async def _take(self, data: bytes) -> None:
         self._reader.feed(data)
         while not self.ended:
             if self._line_taker is not None:

@@ -47,6 +47,7 @@ class PretendDoor:
         self.incidents: list[BaseException] = []
         self.quota_bytes = quota_bytes
         self.largest_write = 0
+        self.pauses_count = 0
 
     async def send(self, data: bytes) -> None:
         self.sent += data
@@ -65,6 +66,9 @@ class PretendDoor:
 
     def stage(self) -> Staging:
         return self.store.stage()
+
+    async def pause(self) -> None:
+        self.pauses_count += 1
 
     def now_s(self) -> int:
         return NOW_S

@@ -22,6 +22,7 @@ from . import (
     capability,
     check,
     close,
+    compress,
     copy,
     create,
     delete,
@@ -84,6 +85,7 @@ MENU: tuple[Command[Any], ...] = (
     move.COMMAND,
     idle.COMMAND,
     unauthenticate.COMMAND,
+    compress.COMMAND,
     getquota.GETQUOTA,
     getquota.GETQUOTAROOT,
 )

@@ -11,10 +11,11 @@ if TYPE_CHECKING:
     from ..session import Session
 
 
-async def run(session: Session, request: None) -> Reply:
-    """Back to the not authenticated state; nothing is expunged (§3)."""
-    session.logged_out()
-    return ok(b"UNAUTHENTICATE completed")
+async def run(session: Session, request: None) -> Reply | None:
+    """Back to the not authenticated state; nothing is expunged, and compression ends behind the OK (§3)."""
+    await session.send(ok(b"UNAUTHENTICATE completed").serialize(session.tag))
+    await session.log_out()
+    return None
 
 
 COMMAND = Command(
