@@ -14,11 +14,12 @@ import paramiko
 from ..spec.host_keys import known_hosts, ssh_address
 from ..spec.load import Site, load_site
 from ..spec.model import Host
-from ..verify.kept import parse_verdict
+from ..verify.kept import FILE, RUNTIME_FOLDER, STATE_FOLDER, parse_verdict
 from ..verify.report import print_table, render_json
 from ..verify.shape import Verdict
 
-LAST = "/var/lib/mailserver/verify/last.json"
+LAST = f"{RUNTIME_FOLDER / FILE} {STATE_FOLDER / FILE}"
+"""The same verdict; after a boot only the second is there."""
 
 CONNECT_S = 15.0
 
@@ -74,7 +75,9 @@ def ask(site: Site, name: str, host: Host) -> Told:
             auth_timeout=CONNECT_S,
         )
         sudo = "" if ssh.user == "root" else "sudo -n "
-        _, out, err = client.exec_command(f"{sudo}cat {LAST}", timeout=CONNECT_S)
+        _, out, err = client.exec_command(
+            f"{sudo}sh -c 'for file in {LAST}; do cat $file && break; done'", timeout=CONNECT_S
+        )
         text, said = out.read().decode("utf-8", "replace"), err.read().decode("utf-8", "replace").strip()
     except (paramiko.SSHException, OSError) as error:
         return Told(name, None, f"cannot be asked over SSH: {error}")

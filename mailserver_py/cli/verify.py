@@ -13,6 +13,7 @@ from ..errors import OperatorError, Reason
 from ..spec.verification import VerificationSlice
 from ..verify.assemble import world_of_slice
 from ..verify.checks import CHECKS
+from ..verify.kept import keep
 from ..verify.report import print_table, render_json, render_junit
 from ..verify.run import Wish, verify
 from ..verify.shape import Result, Verdict
@@ -52,7 +53,8 @@ def command(
     if junit is not None:
         junit.write_text(render_junit(verdict), encoding="utf-8")
     if on_host:
-        keep(verdict, STATE / "verify")
+        for trouble in keep(verdict):
+            click.echo(f"this result could not be kept: {trouble}", err=True)
     show(verdict, as_json=as_json)
     sys.exit(verdict.exit_status)
 
@@ -63,13 +65,6 @@ def show(verdict: Verdict, *, as_json: bool) -> None:
         click.echo(render_json(verdict))
     else:
         print_table(verdict)
-
-
-def keep(verdict: Verdict, folder: Path) -> None:
-    """Leaves the verdict for `mailserver status`, whole or not at all."""
-    new = folder / "last.json.new"
-    new.write_text(render_json(verdict), encoding="utf-8")
-    new.replace(folder / "last.json")
 
 
 def _say(result: Result) -> None:

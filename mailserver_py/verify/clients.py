@@ -155,7 +155,9 @@ async def submit(door: Door, login: Login, trust: ssl.SSLContext, recipient: str
         with open_smtp(door, trust) as client:
             client.login(login.address, login.password)
             client.ehlo_or_helo_if_needed()
-            client.mail(login.address, ["BODY=8BITMIME"] if client.has_extn("8bitmime") else [])
+            code, said = client.mail(login.address, ["BODY=8BITMIME"] if client.has_extn("8bitmime") else [])
+            if code != 250:
+                raise smtplib.SMTPResponseException(code, said)
             code, said = client.rcpt(recipient)
             if code not in (250, 251):
                 raise smtplib.SMTPResponseException(code, said)
