@@ -17,6 +17,8 @@ from mailserver_py.spec.keys.pem import make_ed25519, make_rsa
 from mailserver_py.spec.model import MailSpec
 from mailserver_py.spec.settings import Identity, derive_settings
 
+from .foreign import Reader
+
 PASSWORD = "correct horse battery staple"
 
 
@@ -24,6 +26,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/live" in str(item.path):
             item.add_marker(pytest.mark.live)
+        if item.path.name.startswith("test_clients_"):
+            item.add_marker(pytest.mark.clients)
 
 
 class Host:
@@ -124,6 +128,38 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
         yield Host(sandbox)
     finally:
         assert sandbox.stop() == 0
+
+
+READERS = [f"reader{number}@example.org" for number in range(1, 61)]
+"""One account for every test with a foreign client, so that none meets another's letters."""
+
+
+@pytest.fixture(scope="session")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    """A host with many accounts."""
+    accounts: dict[str, dict[str, object]] = {
+        name: {} for name in ("alice@example.org", "bob@example.org", *READERS)
+    }
+    spec = make_spec("example.org", "127.0.0.1", accounts=accounts)
+    sandbox = Sandbox(tmp_path_factory.mktemp("town"), make_plan(spec, "127.0.0.1"))
+    sandbox.open()
+    sandbox.write_rehearsal({}, {})
+    try:
+        sandbox.start()
+        yield Host(sandbox)
+    finally:
+        assert sandbox.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def readers() -> Iterator[str]:
+    return iter(READERS)
+
+
+@pytest.fixture
+def reader(town: Host, readers: Iterator[str]) -> Reader:
+    """An account that is this test's own."""
+    return Reader(town, next(readers), PASSWORD)
 
 
 @pytest.fixture
