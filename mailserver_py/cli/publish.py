@@ -69,13 +69,15 @@ def command(site: str, *, dry: bool, yes: bool, yes_delete: bool, as_json: bool)
     todo = [(server, plan) for server, plan in survey.plans if plan.changes]
     by_hand = loaded.spec.dns.publish == "none"
     _refuse_conflicts(survey)
+    homeless = any(record.publish for record in survey.elsewhere)
     if not todo or dry or by_hand:
-        sys.exit(1 if todo else 0)
+        sys.exit(1 if todo or homeless else 0)
     _refuse_suspicious(todo, yes_delete)
     _ask(yes)
     sent = asyncio.run(publisher.send())
     if not as_json:
         click.secho(f"published {sent} record sets", fg="green")
+    sys.exit(1 if homeless else 0)
 
 
 class Publisher:

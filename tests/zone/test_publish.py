@@ -81,7 +81,7 @@ def test_a_dropped_domain_asks_for_a_second_yes_and_goes(site: Site, knot: Knot,
     refused = run(capsys, "publish", folder, "--yes")
     assert (refused.status, "--yes-delete" in refused.err) == (2, True)
     assert knot.ask("example.org", "MX") != set()
-    assert run(capsys, "publish", folder, "--yes", "--yes-delete").status == 0
+    assert run(capsys, "publish", folder, "--yes", "--yes-delete").status == 1  # example.net is nobody's yet
     assert knot.ask("example.org", "MX") == set()
     assert knot.ask("example.org", "TXT") == {'"site-verification=abc"'}
     assert knot.ask("www.example.org", "A") == {"198.51.100.80"}
@@ -177,3 +177,10 @@ def test_without_a_key_the_difference_is_shown_from_the_public_dns(
         ), shown
         assert "~ _pop3._tcp.example.org SRV" in shown.out
         assert knot.ask("_pop3._tcp.example.org", "SRV") == {"0 0 0 ."}
+
+
+def test_records_that_no_server_has_a_zone_for_leave_the_job_undone(site: Site, capsys: Capsys) -> None:
+    moved = write_site(site.folder, site.file.read_text().replace("example.org", "example.net"))
+    make_keys(moved, identities=load_identities())
+    ran = run(capsys, "publish", str(site.folder), "--yes")
+    assert (ran.status, "no zone of the DNS server holds these" in ran.out) == (1, True), ran
