@@ -69,6 +69,9 @@ def parse(cursor: Cursor) -> Append:
     mailbox = _mailbox(cursor)
     letters = [_letter(cursor)]
     while not cursor.at_end():
+        # Deviation: one space more than the grammar of RFC 3502 has is let pass: IMAPClient puts it between letters.
+        if cursor.data.startswith(b"  ", cursor.position):
+            cursor.space()
         letters.append(_letter(cursor))
     return Append(mailbox, tuple(letters))
 
