@@ -32,6 +32,10 @@ CALLS_PER_WRITER_COUNT = 8
 """Letters of the sender and changes of the reader in one run: enough for every kind of call, and for a checkpoint."""
 
 
+WRITES = "write,pwrite64,rename,mkdir,ftruncate,fallocate"
+SYNCS = "fsync,fdatasync"
+
+
 class Run(NamedTuple):
     """What one faulty run showed."""
 
@@ -108,17 +112,26 @@ def test_a_kill_at_any_change_of_the_disk_breaks_no_promise(tmp_path: Path) -> N
     every_point(tmp_path, WRITING, "signal=SIGKILL", must_be_clean, bounded=80)
 
 
+@pytest.mark.long
+@pytest.mark.timeout(6 * 3600)
+@pytest.mark.parametrize(
+    ("calls", "fault"),
+    [(WRITING, "signal=SIGKILL"), (WRITES, "error=ENOSPC"), (WRITES, "error=EIO"), (SYNCS, "error=EIO")],
+)
+def test_every_single_point_is_clean(calls: str, fault: str, tmp_path: Path) -> None:
+    every_point(tmp_path, calls, fault, must_be_clean, bounded=100_000)
+
+
 @pytest.mark.parametrize("error", ["ENOSPC", "EIO"])
 def test_a_write_that_fails_refuses_its_call_and_breaks_no_promise(error: str, tmp_path: Path) -> None:
-    calls = "write,pwrite64,rename,mkdir,ftruncate,fallocate"
-    every_point(tmp_path, calls, f"error={error}", must_be_clean, bounded=30)
+    every_point(tmp_path, WRITES, f"error={error}", must_be_clean, bounded=30)
     entries = list(load_entries(tmp_path.glob("ledgers/letters-*")).values())
     assert any(entry.answer is Answer.REFUSED for entry in entries)
     assert entries[-1].answer is Answer.PROMISED
 
 
 def test_a_failed_sync_is_never_turned_into_a_promise(tmp_path: Path) -> None:
-    every_point(tmp_path, "fsync,fdatasync", "error=EIO", must_be_clean, bounded=30)
+    every_point(tmp_path, SYNCS, "error=EIO", must_be_clean, bounded=30)
     lives: dict[str, list[Answer]] = {}
     for entry in load_entries(tmp_path.glob("ledgers/letters-*")).values():
         lives.setdefault(entry.identity.partition("-")[0], []).append(entry.answer)

@@ -25,6 +25,9 @@ pytestmark = [
 PROCESS_COUNT = 2
 """Each with two writers: four at once."""
 
+CUTS_PER_DISK_COUNT = 100
+"""The disk is small, and each audit reads all of it."""
+
 
 def wait_for_notes(ledgers: Path, count: int) -> None:
     """Returns when the writers have noted so many lines more, and another moment later."""
@@ -65,17 +68,35 @@ def cut_once(disk: Disk, folder: Path, plant: Plant) -> tuple[Verdict, list[str]
     return in_child(lambda: audit(root, ledgers))  # type: ignore[no-any-return]
 
 
+def cut_many(folder: Path, cut_count: int) -> None:
+    """So many cuts, on a fresh disk after every CUTS_PER_DISK_COUNT of them."""
+    promised_count = 0
+    for first in range(0, cut_count, CUTS_PER_DISK_COUNT):
+        place = folder / f"disk-{first}"
+        place.mkdir()
+        verdict = Verdict(0)
+        with mounted(place) as disk:
+            for number in range(first, min(first + CUTS_PER_DISK_COUNT, cut_count)):
+                verdict, findings = cut_once(disk, place, lambda: None)
+                assert verdict.is_clean, f"cut {number}: {verdict}; {findings}"
+                assert findings == [], f"cut {number}: {findings}"
+        promised_count += verdict.promised_count
+    print(
+        f"{cut_count} power cuts, {PROCESS_COUNT * 2} writers, {promised_count} letters promised: all clean"
+    )
+    assert promised_count > cut_count
+
+
 @with_own_mounts
 def test_what_was_answered_survives_power_cuts(tmp_path: Path) -> None:
-    verdict = Verdict(0)
-    cut_count = rounds(200)
-    with mounted(tmp_path) as disk:
-        for number in range(cut_count):
-            verdict, findings = cut_once(disk, tmp_path, lambda: None)
-            assert verdict.is_clean, f"cut {number}: {verdict}; {findings}"
-            assert findings == [], f"cut {number}: {findings}"
-    print(f"{cut_count} power cuts, {PROCESS_COUNT * 2} writers: {verdict}")
-    assert verdict.promised_count > 2 * cut_count
+    cut_many(tmp_path, rounds(200))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(6 * 3600)
+@with_own_mounts
+def test_what_was_answered_survives_thousands_of_power_cuts(tmp_path: Path) -> None:
+    cut_many(tmp_path, rounds(2000))
 
 
 @pytest.mark.parametrize("plant", [plants.sync_less, plants.sync_no_files])

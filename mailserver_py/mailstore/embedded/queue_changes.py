@@ -32,10 +32,11 @@ backup then never gives out a number again that an account knows as delivered.""
 
 def take_numbers(site: sqlite3.Connection, name: str, count: int, at_least: int = 0) -> int:
     """The first of `count` numbers that nobody had before, not below `at_least`."""
-    (last,) = site.execute("SELECT value FROM counters WHERE name = ?", (name,)).fetchone()
-    first = max(int(last) + 1, at_least)
-    site.execute("UPDATE counters SET value = ? WHERE name = ?", (first + count - 1, name))
-    return first
+    (last,) = site.execute(
+        "UPDATE counters SET value = max(value + 1, ?) + ? WHERE name = ? RETURNING value",
+        (at_least, count - 1, name),
+    ).fetchone()
+    return int(last) - count + 1
 
 
 def take_uid_validities(site: sqlite3.Connection, now_s: int, count: int) -> int:

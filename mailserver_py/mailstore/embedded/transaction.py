@@ -62,9 +62,13 @@ def transact(connection: sqlite3.Connection, steps: Sequence[Step]) -> None:
     """
     try:
         begin(connection)
-        for step in steps:
-            run_step(connection, step)
-        connection.execute("COMMIT")
+        if len(steps) == 1:
+            run_alone(connection, steps[0])
+        else:
+            for step in steps:
+                run_step(connection, step)
+        if connection.in_transaction:
+            connection.execute("COMMIT")
     except (sqlite3.Error, OSError) as error:
         refuse(steps, error)
         if connection.in_transaction:
@@ -72,6 +76,17 @@ def transact(connection: sqlite3.Connection, steps: Sequence[Step]) -> None:
         if getattr(error, "sqlite_errorcode", 0) in SYNC_FAILURES:
             overwrite_refused(connection)
             raise SyncFailed(f"cannot sync the index: {error}") from error
+
+
+def run_alone(connection: sqlite3.Connection, step: Step) -> None:
+    """Runs the only step of a transaction, which needs no savepoint. Raises what `run_step` raises."""
+    try:
+        step.result = step.run(connection)
+    except (sqlite3.OperationalError, OSError):
+        raise
+    except Exception as error:  # a refusal or a bug: nothing of it stays
+        step.error = error
+        connection.execute("ROLLBACK")
 
 
 def run_step(connection: sqlite3.Connection, step: Step) -> None:
