@@ -84,6 +84,8 @@ class Faults:
 
     def free_disk(self, host: Host) -> None:
         host.run("rm", "-f", f"/{FILLER}", f"/{FILLER}.rest")
+        # ext4 gives freed blocks out again only after a commit, and our disks commit seldom.
+        host.run("sync")
 
     def set_clock(self, host: Host, offset_s: int) -> None:
         """Give every service that starts from now on a wall clock that is off; 0 takes it back.
