@@ -7,6 +7,7 @@ SQLite (`wal_autocheckpoint=0`): it would run them inside a commit that somebody
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import time
 from collections.abc import Callable
@@ -153,9 +154,15 @@ def made_mark(database: Path) -> Path:
 
 
 def require_unmade(database: Path, cure: str) -> None:
-    """Raises OperatorError when a database without tables had them once."""
-    if made_mark(database).exists():
-        raise OperatorError(Reason("the database has lost its tables", cure, str(database)))
+    """Raises OperatorError when a database without tables had them once. It looks again: another process may have made
+    it, and its mark, since the caller saw no tables."""
+    if not made_mark(database).exists():
+        return
+    if database.exists():
+        with contextlib.closing(connect(database, writing=False)) as again:
+            if again.execute("PRAGMA user_version").fetchone()[0]:
+                return
+    raise OperatorError(Reason("the database has lost its tables", cure, str(database)))
 
 
 def create(connection: sqlite3.Connection, schema: str, version: int) -> None:
