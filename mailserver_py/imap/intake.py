@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..mailstore.values import StoreError
 from . import commands
 from .reader import MessageAsked, Reader
-from .replies import Refused, Reply, refusal_of
+from .replies import Refused, Reply, bad, refusal_of
 
 if TYPE_CHECKING:
     from .session import Session
@@ -40,7 +40,11 @@ async def _refuse(session: Session, event: MessageAsked) -> Reply | None:
     if event.size_bytes > session.message_bytes:
         return Reply(b"NO", b"The letter is larger than %d octets" % session.message_bytes, b"TOOBIG")
     try:
-        await commands.append.check_target(session, event.prefix)
+        _, command, cursor = session.find(event.prefix)
+        if not command.states & session.state:
+            raise bad(b"The command is not allowed in this state")
+        assert command.admit is not None
+        await command.admit(session, cursor)
     except Refused as refused:
         return refused.reply
     except StoreError as error:

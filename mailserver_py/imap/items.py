@@ -1,4 +1,5 @@
-"""FETCH items: RFC 9051 §6.4.5 and §7.5.2, RFC 3501's RFC822 forms, BINARY (RFC 3516), MODSEQ (RFC 7162). One row each.
+"""FETCH items: RFC 9051 §6.4.5 and §7.5.2, RFC 3501's RFC822 forms, BINARY (RFC 3516), MODSEQ (RFC 7162). One
+row each.
 
 A row reads what follows the item's name and makes an `Item`: a piece of a format, and a function from a batch of
 messages to the column of values for it. A FETCH response of thousands of messages is then one format applied to
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
+from ..mailstore.values import SAVED_AT
 from .cursor import Cursor
 from .dates import serialize_date_time
 from .flags import serialize_flags
@@ -166,6 +168,11 @@ def _binary_size(cursor: Cursor) -> Item:
     return Item(b"BINARY.SIZE" + section.serialize() + b" %d", values, ("parts",), letter=True)
 
 
+def _save_dates(batch: Batch) -> Iterable[object]:
+    """RFC 8514 §4.2."""
+    return [serialize_date_time(cast("int", at_s)) for at_s in batch.columns[SAVED_AT]]
+
+
 _LAZY = re.compile(rb" \(LAZY\)", re.IGNORECASE)
 
 
@@ -206,6 +213,7 @@ ITEMS: tuple[ItemRow, ...] = (
     ItemRow(b"BINARY.PEEK", _binary(sets_seen=False)),
     ItemRow(b"BINARY.SIZE", _binary_size),
     ItemRow(b"PREVIEW", _preview, capability=b"PREVIEW"),
+    ItemRow(b"SAVEDATE", _fixed(b'SAVEDATE "%b"', _save_dates, SAVED_AT), capability=b"SAVEDATE"),
     ItemRow(b"EMAILID", _fixed(b"EMAILID (%b)", _email_ids), capability=b"OBJECTID"),
     # RFC 8474 §5.2: a server that relates no messages says so.
     ItemRow(b"THREADID", _fixed(b"THREADID %b", lambda batch: [NIL] * len(batch.positions))),

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 
-from ..mailstore.values import Flag
+from ..mailstore.values import SAVED_AT, Flag
 from ..message.header import parse_header
 from ..message.mime import parse_structure
 from ..message.text import search_text
@@ -97,7 +97,18 @@ def _sent(matches: Callable[[date, date], bool]) -> Callable[[Asked], Node]:
             sent = facts.sent_on()
             return sent is not None and matches(sent, day)
 
-        return Test(Needs.DIGEST, holds)
+        return Test(Needs.DIGEST, holds, ("envelope",))
+
+    return make
+
+
+def _saved(matches: Callable[[date, date], bool]) -> Callable[[Asked], Node]:
+    """RFC 8514 §4.3."""
+
+    def make(asked: Asked) -> Node:
+        asked.cursor.space()
+        day = asked.cursor.date()
+        return Test(Needs.DIGEST, lambda facts: matches(day_of(facts.saved_at_s), day), (SAVED_AT,))
 
     return make
 
@@ -128,7 +139,7 @@ def _address(name: str) -> Callable[[Asked], Node]:
     def make(asked: Asked) -> Node:
         asked.cursor.space()
         wanted = wanted_text(asked.text())
-        return Test(Needs.DIGEST, lambda facts: facts.mentions(name, wanted))
+        return Test(Needs.DIGEST, lambda facts: facts.mentions(name, wanted), ("envelope",))
 
     return make
 
@@ -136,7 +147,7 @@ def _address(name: str) -> Callable[[Asked], Node]:
 def _subject(asked: Asked) -> Node:
     asked.cursor.space()
     text = asked.text()
-    return Test(Needs.DIGEST, lambda facts: text in facts.subject.casefold())
+    return Test(Needs.DIGEST, lambda facts: text in facts.subject.casefold(), ("subject",))
 
 
 def _header(asked: Asked) -> Node:
@@ -274,6 +285,10 @@ KEYS: tuple[Key, ...] = (
     Key(b"RECENT", _constant(NOTHING)),
     Key(b"OLDER", _within(younger=False), capability=b"WITHIN"),
     Key(b"YOUNGER", _within(younger=True), capability=b"WITHIN"),
+    Key(b"SAVEDBEFORE", _saved(lambda on, day: on < day), capability=b"SAVEDATE"),
+    Key(b"SAVEDON", _saved(lambda on, day: on == day)),
+    Key(b"SAVEDSINCE", _saved(lambda on, day: on >= day)),
+    Key(b"SAVEDATESUPPORTED", _constant(EVERYTHING)),
     Key(b"EMAILID", _email_id, capability=b"OBJECTID"),
     Key(b"THREADID", _thread_id),
     Key(b"MODSEQ", _modseq, capability=b"CONDSTORE", enables=b"CONDSTORE"),

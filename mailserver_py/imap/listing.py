@@ -204,6 +204,18 @@ def select(request: ListRequest, entries: Sequence[Entry]) -> list[Found]:
     return found
 
 
+def serialize_old_name(name: str, old_name: str, *, utf8: bool, attributes: bytes = b"") -> bytes:
+    """LIST with OLDNAME: what a mailbox is really called (RFC 9051 §6.3.9.7); nothing when it is as it was written."""
+    if not old_name:
+        return b""
+    return b'* LIST (%b) "%b" %b ("OLDNAME" (%b))\r\n' % (
+        attributes,
+        SEPARATOR.encode(),
+        serialize_mailbox(name, utf8=utf8),
+        serialize_mailbox(old_name, utf8=utf8),
+    )
+
+
 def serialize_entry(found: Found, request: ListRequest, *, utf8: bool, rev2: bool) -> bytes:
     """One LIST response (RFC 9051 §7.3.1)."""
     entry = found.entry

@@ -7,7 +7,7 @@ message is decided as early as its tree allows: `UNSEEN TEXT x` reads the letter
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import IntEnum
@@ -16,8 +16,6 @@ from ..message.date import parse_date
 from .envelope import Envelope, parse_envelope
 from .selected import Selected
 
-DIGEST_COLUMNS = ("envelope", "subject")
-"""What the tests of step DIGEST read."""
 DIGEST_MESSAGES = 2000
 """Rows asked of the store at once: a few megabytes."""
 
@@ -55,6 +53,7 @@ class Facts:
     at: int
     envelope: bytes = b""
     subject: str = ""
+    saved_at_s: int = 0
     letter: bytes = b""
     _parsed: Envelope | None = field(default=None)
 
@@ -86,6 +85,8 @@ class Test:
 
     needs: Needs
     holds: Callable[[Facts], bool]
+    columns: tuple[str, ...] = ()
+    """What it reads of the digest; names of `Facts`, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,27 +148,62 @@ def _divide(node: Node, facts: Sequence[Facts], known: Needs, matching: list[int
     return undecided
 
 
-async def search(box: Selected, node: Node) -> list[int]:
-    """Positions of the messages that match, ascending. Messages that vanished meanwhile do not match."""
+Progress = Callable[[int, int], Awaitable[None]]
+"""Is told how many of how many messages were looked at, every now and then."""
+
+
+async def search(
+    box: Selected,
+    node: Node,
+    positions: Iterable[int] | None = None,
+    progress: Progress | None = None,
+) -> list[int]:
+    """Positions of the messages that match, ascending, among those given or all; what vanished does not match."""
     matching: list[int] = []
-    everything = [Facts(box, at) for at in range(box.count) if not (box.has_gone and box.is_gone(at))]
+    asked = range(box.count) if positions is None else positions
+    everything = [Facts(box, at) for at in asked if not (box.has_gone and box.is_gone(at))]
     undecided = _divide(node, everything, Needs.VIEW, matching)
+    columns = _columns(node)
     for start in range(0, len(undecided), DIGEST_MESSAGES):
-        chunk = await _with_digests(box, undecided[start : start + DIGEST_MESSAGES])
+        chunk = await _with_digests(box, undecided[start : start + DIGEST_MESSAGES], columns)
         chunk = _divide(node, chunk, Needs.DIGEST, matching)
+        done_count = start
         async for letters in _with_letters(box, chunk):
             _divide(node, letters, Needs.LETTER, matching)
+            done_count += len(letters)
+            if progress is not None:
+                await progress(done_count, len(undecided))
     return sorted(matching)
 
 
-async def _with_digests(box: Selected, facts: Sequence[Facts]) -> list[Facts]:
+def _columns(node: Node) -> tuple[str, ...]:
+    """The digest columns that any test of the tree reads."""
+    found: dict[str, None] = {}
+    waiting = [node]
+    while waiting:
+        match waiting.pop():
+            case Test(columns=columns):
+                found.update(dict.fromkeys(columns))
+            case All(nodes):
+                waiting.extend(nodes)
+            case Either(one, two):
+                waiting += (one, two)
+            case Not(inner):
+                waiting.append(inner)
+    return tuple(found)
+
+
+async def _with_digests(box: Selected, facts: Sequence[Facts], columns: tuple[str, ...]) -> Sequence[Facts]:
+    if not columns:
+        return facts
     uids = [box.uids[one.at] for one in facts]
     by_uid = dict(zip(uids, facts, strict=True))
     found: list[Facts] = []
-    for uid, envelope, subject in await box.account.digests(box.mailbox.mailbox_id, uids, DIGEST_COLUMNS):
-        assert isinstance(uid, int) and isinstance(envelope, bytes) and isinstance(subject, str)
+    for uid, *values in await box.account.digests(box.mailbox.mailbox_id, uids, columns):
+        assert isinstance(uid, int)
         one = by_uid[uid]
-        one.envelope, one.subject = envelope, subject
+        for column, value in zip(columns, values, strict=True):
+            setattr(one, column, value)
         found.append(one)
     return found
 

@@ -141,7 +141,7 @@ class Session:
 
     def capabilities(self) -> bytes:
         """What CAPABILITY says now."""
-        return b" ".join(list_capabilities(self.state, tls=self.tls))
+        return b" ".join(list_capabilities(self.state, tls=self.tls, message_bytes=self.message_bytes))
 
     async def farewell(self, text: bytes, code: bytes = b"") -> None:
         """BYE, and the end."""

@@ -1,6 +1,5 @@
-"""STATUS items: RFC 9051 §6.3.11, RFC 8438 (SIZE), RFC 7162 (HIGHESTMODSEQ), RFC 8474 (MAILBOXID).
-
-One row each.
+"""STATUS items: RFC 9051 §6.3.11, RFC 8438 (SIZE), RFC 7162 (HIGHESTMODSEQ), RFC 8474 (MAILBOXID),
+RFC 7889 (APPENDLIMIT). One row each.
 
 Used by STATUS and by LIST's STATUS return option (RFC 5819).
 """
@@ -26,25 +25,30 @@ class StatusItem:
     """One item."""
 
     name: bytes
-    value: Callable[[Mailbox], int | bytes]
+    value: Callable[[Mailbox, int], int | bytes]
+    """From the mailbox and the octets that a letter may have."""
     capability: bytes = b""
     enables: bytes = b""
     """What asking for it enables (RFC 7162 §3.1)."""
 
 
 STATUS_ITEMS: tuple[StatusItem, ...] = (
-    StatusItem(b"MESSAGES", lambda box: box.message_count),
+    StatusItem(b"MESSAGES", lambda box, limit_bytes: box.message_count),
     # Deviation: always 0, see `imap.flags`.
-    StatusItem(b"RECENT", lambda box: 0),
-    StatusItem(b"UIDNEXT", lambda box: box.uid_next),
-    StatusItem(b"UIDVALIDITY", lambda box: box.uid_validity),
-    StatusItem(b"UNSEEN", lambda box: box.unseen_count),
-    StatusItem(b"DELETED", lambda box: box.deleted_count),
-    StatusItem(b"SIZE", lambda box: box.size_bytes, capability=b"STATUS=SIZE"),
-    StatusItem(b"MAILBOXID", lambda box: b"(%b)" % mailbox_object_id(box), capability=b"OBJECTID"),
+    StatusItem(b"RECENT", lambda box, limit_bytes: 0),
+    StatusItem(b"UIDNEXT", lambda box, limit_bytes: box.uid_next),
+    StatusItem(b"UIDVALIDITY", lambda box, limit_bytes: box.uid_validity),
+    StatusItem(b"UNSEEN", lambda box, limit_bytes: box.unseen_count),
+    StatusItem(b"DELETED", lambda box, limit_bytes: box.deleted_count),
+    StatusItem(b"SIZE", lambda box, limit_bytes: box.size_bytes, capability=b"STATUS=SIZE"),
+    # The capability is announced with its number, see `capabilities`.
+    StatusItem(b"APPENDLIMIT", lambda box, limit_bytes: limit_bytes),
+    StatusItem(
+        b"MAILBOXID", lambda box, limit_bytes: b"(%b)" % mailbox_object_id(box), capability=b"OBJECTID"
+    ),
     StatusItem(
         b"HIGHESTMODSEQ",
-        lambda box: max(1, box.highest_modseq),
+        lambda box, limit_bytes: max(1, box.highest_modseq),
         capability=b"CONDSTORE",
         enables=b"CONDSTORE",
     ),
@@ -66,7 +70,11 @@ def _serialize_value(value: int | bytes) -> bytes:
     return value if isinstance(value, bytes) else b"%d" % value
 
 
-def serialize_status(mailbox: Mailbox, wanted: tuple[StatusItem, ...], *, utf8: bool) -> bytes:
+def serialize_status(
+    mailbox: Mailbox, wanted: tuple[StatusItem, ...], limit_bytes: int, *, utf8: bool
+) -> bytes:
     """The STATUS response."""
-    values = b" ".join(item.name + b" " + _serialize_value(item.value(mailbox)) for item in wanted)
+    values = b" ".join(
+        item.name + b" " + _serialize_value(item.value(mailbox, limit_bytes)) for item in wanted
+    )
     return b"* STATUS %b (%b)\r\n" % (serialize_mailbox(mailbox.name, utf8=utf8), values)

@@ -78,7 +78,7 @@ class Account(Protocol):
     async def digests(
         self, mailbox_id: int, uids: Sequence[int], columns: Sequence[str]
     ) -> Sequence[tuple[object, ...]]:
-        """Rows of (uid, *columns), by UID; `columns` are field names of `values.Digest`."""
+        """Rows of (uid, *columns), by UID; `columns` are field names of `values.Digest`, or `values.SAVED_AT`."""
 
     def letters(
         self, mailbox_id: int, uids: Sequence[int]
@@ -105,11 +105,21 @@ class Account(Protocol):
     async def remove(self, mailbox_id: int, uids: Sequence[int]) -> Sequence[int]:
         """Removes messages whatever their flags (POP3's QUIT); the UIDs that went."""
 
-    async def copy(self, mailbox_id: int, uids: Sequence[int], target: str) -> Appended:
-        """Copies with flags and dates, all or none. Raises NoSuchMailbox, OverQuota."""
+    async def copy(
+        self, mailbox_id: int, uids: Sequence[int], target: str, *, whole: bool = False
+    ) -> Appended:
+        """Copies with flags and dates, all or none. Raises NoSuchMailbox, OverQuota; with `whole` MessageGone when one
+        of them is missing."""
 
-    async def move(self, mailbox_id: int, uids: Sequence[int], target: str) -> Appended:
-        """Moves in one commit: never in both, never in neither (RFC 6851 §3.3)."""
+    async def move(
+        self, mailbox_id: int, uids: Sequence[int], target: str, *, whole: bool = False
+    ) -> Appended:
+        """Moves in one commit: never in both, never in neither (RFC 6851 §3.3). Raises as `copy` does, but no
+        OverQuota."""
+
+    async def replace(self, mailbox_id: int, uid: int, target: str, message: NewMessage) -> Appended:
+        """Appends a letter to `target` and removes a message, in one commit (RFC 8508 §3.4); only the difference counts
+        against the quota. Raises NoSuchMailbox, MessageGone, OverQuota."""
 
     async def usage(self) -> Usage:
         """What the account holds."""

@@ -96,6 +96,9 @@ class Digest:
     message_id: str
 
 
+SAVED_AT = "saved_at_s"
+"""A column beside those of the digest: when the message came into its mailbox (RFC 8514), seconds since the epoch."""
+
 EMPTY_DIGEST = Digest(b"", b"", b"", b"", 0, 0, "", "")
 """For stores and tests that have no IMAP reader."""
 
@@ -273,6 +276,10 @@ class BadMailboxName(StoreError):
 
 class OverQuota(StoreError):
     """The account is full (IMAP: OVERQUOTA, SMTP: 452 4.2.2)."""
+
+
+class MessageGone(StoreError):
+    """A message that was named does not exist any more (IMAP: EXPUNGEISSUED)."""
 
 
 class StoreUnavailable(StoreError):

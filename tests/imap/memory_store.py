@@ -10,6 +10,7 @@ from mailserver_py.imap.digest import derive
 from mailserver_py.mailstore.names import parse_mailbox_name
 from mailserver_py.mailstore.values import (
     INBOX,
+    SAVED_AT,
     Appended,
     BadMailboxName,
     Changed,
@@ -21,6 +22,7 @@ from mailserver_py.mailstore.values import (
     Mailbox,
     MailboxExists,
     Message,
+    MessageGone,
     NewMessage,
     NoSuchMailbox,
     OverQuota,
@@ -44,6 +46,7 @@ class Row:
     message: Message
     letter: bytes | None
     digest: Digest
+    saved_at_s: int = 1_799_999_000
 
 
 @dataclass
@@ -184,7 +187,14 @@ class MemoryAccount:
         self, mailbox_id: int, uids: Sequence[int], columns: Sequence[str]
     ) -> Sequence[tuple[object, ...]]:
         rows = self._by_id(mailbox_id)[1].rows
-        return [(uid, *(getattr(rows[uid].digest, name) for name in columns)) for uid in uids if uid in rows]
+        return [
+            (
+                uid,
+                *(rows[uid].saved_at_s if c == SAVED_AT else getattr(rows[uid].digest, c) for c in columns),
+            )
+            for uid in uids
+            if uid in rows
+        ]
 
     async def letters(
         self, mailbox_id: int, uids: Sequence[int]
@@ -266,18 +276,40 @@ class MemoryAccount:
         self._announce(Changed(self.name, mailbox_id))
         return gone
 
-    async def copy(self, mailbox_id: int, uids: Sequence[int], target: str) -> Appended:
+    async def copy(
+        self, mailbox_id: int, uids: Sequence[int], target: str, *, whole: bool = False
+    ) -> Appended:
         source, box = self._by_id(mailbox_id)[1], self._box(target)
+        if whole and not set(uids) <= set(source.rows):
+            raise MessageGone(target)
         rows = [source.rows[uid] for uid in uids if uid in source.rows]
         sources = [row.message.uid for row in rows]
         copies = [self._insert(box, row.message, row.letter, row.digest) for row in rows]
         self._announce(Changed(self.name, box.mailbox_id))
         return Appended(box.uid_validity, copies, sources)
 
-    async def move(self, mailbox_id: int, uids: Sequence[int], target: str) -> Appended:
-        appended = await self.copy(mailbox_id, uids, target)
+    async def move(
+        self, mailbox_id: int, uids: Sequence[int], target: str, *, whole: bool = False
+    ) -> Appended:
+        appended = await self.copy(mailbox_id, uids, target, whole=whole)
         await self.remove(mailbox_id, appended.source_uids)
         return appended
+
+    async def replace(self, mailbox_id: int, uid: int, target: str, message: NewMessage) -> Appended:
+        self._box(target)
+        old = self._by_id(mailbox_id)[1].rows.get(uid)
+        if old is None:
+            raise MessageGone(target)
+        quota_bytes, self.quota_bytes = (
+            self.quota_bytes,
+            self.quota_bytes and (self.quota_bytes + old.message.size_bytes),
+        )
+        try:
+            appended = await self.append(target, [message])
+        finally:
+            self.quota_bytes = quota_bytes
+        await self.remove(mailbox_id, [uid])
+        return Appended(appended.uid_validity, appended.uids, [uid])
 
     async def usage(self) -> Usage:
         messages = [row.message for box in self.boxes.values() for row in box.rows.values()]

@@ -175,6 +175,7 @@ COMMANDS = [
     b"NOOP", b"STORE 1 +FLAGS (\\Deleted)", b"STORE 2:3 -FLAGS (\\Deleted)", b"STORE 1:2 FLAGS (\\Seen work)",
     b"STORE 3 +FLAGS (other)", b"EXPUNGE", b"UID EXPUNGE 1:5", b"FETCH 1 BODY[]", b"FETCH 1:2 (FLAGS)",
     b"SEARCH ALL", b"UID SEARCH ALL", b"UID STORE 1:9 +FLAGS (\\Flagged)", b"COPY 1 INBOX", b"MOVE 1 Trash",
+    b"REPLACE 2 INBOX {2+}\r\n\r\n", b"UID REPLACE * Sent {2+}\r\n\r\n",
     b"*", b"*", b"UID FETCH 1:* (FLAGS MODSEQ)", b"FETCH 1 (FLAGS MODSEQ)",
     b"UID MOVE 2 INBOX", b"APPEND INBOX {2+}\r\n\r\n", b"UID FETCH 1:* (FLAGS)", b"CHECK",
 ]  # fmt: skip

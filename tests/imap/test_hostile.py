@@ -26,6 +26,9 @@ WORDS = [
     b"EXPUNGE", b"UNSELECT", b"SEARCH ALL", b"SEARCH RETURN (SAVE) TEXT x", b"FETCH 1:* ALL", b"FETCH 1 BODY[1.2]<0.1>",
     b"FETCH $ (UID BINARY[1])", b"STORE 1:2 +FLAGS (\\Seen)", b"COPY 1:* Trash", b"MOVE 1 Trash", b"UID FETCH 1:* FULL",
     b"UID EXPUNGE 1:9", b"GETQUOTA \"\"", b"ID NIL", b"CHECK", b"UID SEARCH OR SEEN NOT 1:2",
+    b"ENABLE QRESYNC",
+    b"SELECT INBOX (QRESYNC (1001 1 1:9 (1:2 1:2)))", b"UID FETCH 1:* FLAGS (CHANGEDSINCE 1 VANISHED)",
+    b"REPLACE 1 INBOX {4+}\r\nabcd", b"FETCH 1:* SAVEDATE",
 ]  # fmt: skip
 NOISE = [
     b"(", b")", b"[", b"]", b"{", b"}", b"{3}", b"{2+}\r\n", b"~{1+}\r\n\0", b"\"", b"\\", b"*", b"%", b" ", b"\r\n",
@@ -64,6 +67,7 @@ def responses(data: bytes) -> Iterator[bytes]:
 GRAMMAR = re.compile(
     rb"(\*|[!-~]{1,128}) (OK|NO|BAD|BYE) [ -~]+\r\n|\+ [ -~]*\r\n"
     rb"|\* (CAPABILITY|ENABLED|NAMESPACE|LIST|LSUB|STATUS|SEARCH|ESEARCH|FLAGS|ID|QUOTA|QUOTAROOT)\b.*\r\n"
+    rb"|\* VANISHED( \(EARLIER\))? [0-9:,]+\r\n"
     rb"|\* \d+ (EXISTS|RECENT|EXPUNGE|FETCH \(.*\))\r\n",
     re.DOTALL,
 )
@@ -132,3 +136,47 @@ def test_a_stranger_cannot_make_us_remember(data: bytes, count: int) -> None:
     door, peak_bytes = asyncio.run(feed(data, count))
     assert peak_bytes < 3_000_000
     assert not door.incidents
+
+
+@pytest.mark.parametrize("step", [0, 1], ids=["whole", "bytewise"])
+def test_bytes_in_the_clear_behind_starttls_are_never_answered(step: int) -> None:
+    async def play() -> None:
+        door = PretendDoor(MemoryStore())
+        session = Session(door, tls=False)
+        data = b"a STARTTLS\r\nb NOOP\r\n"
+        if step:
+            await session.receive(data[:12])
+            assert session.tls and door.take() == b"a OK Begin TLS now\r\n"
+            return
+        with pytest.raises(ConnectionAbortedError):
+            await session.receive(data)
+        assert session.ended and not session.tls
+        assert door.take() == b"a OK Begin TLS now\r\n"
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"a APPEND INBOX {100+}\r\nhalf a letter",
+        b"a APPEND INBOX {5+}\r\nwhole {100+}\r\nhalf",
+        b"a APPEND INBOX {5+}\r\nwhole",
+        b"a APPEND INBOX {5+}\r\nwhole nonsense\r\n",
+        b"a REPLACE 1 INBOX {100+}\r\nhalf a letter",
+    ],
+    ids=["half", "second-half", "no-line-end", "nonsense-behind", "replace"],
+)
+def test_letters_that_never_became_messages_are_discarded(sent: bytes) -> None:
+    async def play() -> None:
+        store = MemoryStore()
+        session = Session(PretendDoor(store), tls=True)
+        await session.receive(b"l LOGIN alice secret\r\nx APPEND INBOX {3+}\r\nabc\r\ns SELECT INBOX\r\n")
+        kept = len(store.stagings)
+        await session.receive(sent)
+        await session.close()
+        assert len(store.stagings) > kept
+        assert all(staging.discarded for staging in store.stagings[kept:])
+        assert len((await store.account("alice")).boxes["INBOX"].rows) == 1
+
+    asyncio.run(play())

@@ -36,14 +36,16 @@ def test_a_verb_stands_on_the_menu_once() -> None:
 
 @pytest.mark.parametrize("tls", [False, True], ids=["clear", "tls"])
 def test_capabilities_depend_on_tls_and_login_only_as_they_must(tls: bool) -> None:
-    before = set(capabilities.list_capabilities(State.NOT_AUTHENTICATED, tls=tls))
-    after = set(capabilities.list_capabilities(State.SELECTED, tls=tls))
+    before = set(capabilities.list_capabilities(State.NOT_AUTHENTICATED, tls=tls, message_bytes=1000))
+    after = set(capabilities.list_capabilities(State.SELECTED, tls=tls, message_bytes=1000))
     assert before - after == ({b"AUTH=PLAIN", b"AUTH=LOGIN"} if tls else {b"STARTTLS", b"LOGINDISABLED"})
     assert after <= before
 
 
 def test_what_can_be_enabled_is_announced() -> None:
-    announced = {name.upper() for name in capabilities.list_capabilities(State.SELECTED, tls=True)}
+    announced = {
+        name.upper() for name in capabilities.list_capabilities(State.SELECTED, tls=True, message_bytes=1000)
+    }
     assert set(ENABLABLE) <= announced
 
 

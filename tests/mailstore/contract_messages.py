@@ -8,7 +8,16 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from mailserver_py.mailstore.values import Changed, Flag, FlagChange, NewMessage, NoSuchMailbox
+from mailserver_py.mailstore.values import (
+    SAVED_AT,
+    Changed,
+    Flag,
+    FlagChange,
+    MessageGone,
+    NewMessage,
+    NoSuchMailbox,
+    OverQuota,
+)
 
 from .site import NOW_S, Site, rule
 
@@ -310,3 +319,59 @@ class MessageRules:
         await site.append(account)
         assert (await site.inbox(account)).message_count in (1, 2)
         assert Changed(account.name, (await site.inbox(account)).mailbox_id) in site.announced
+
+    @rule
+    async def test_a_whole_copy_or_move_is_refused_when_a_message_is_gone(self, site: Site) -> None:
+        account = await site.account()
+        await site.append(account, count=3)
+        inbox = await site.inbox(account)
+        await account.remove(inbox.mailbox_id, [2])
+        for transfer in (account.copy, account.move):
+            with pytest.raises(MessageGone):
+                await transfer(inbox.mailbox_id, [1, 2, 3], "Sent", whole=True)
+        assert (await account.mailbox("Sent")).message_count == 0
+        assert list((await account.copy(inbox.mailbox_id, [1, 3], "Sent", whole=True)).source_uids) == [1, 3]
+        assert list((await account.move(inbox.mailbox_id, [1, 2, 3], "Sent")).source_uids) == [1, 3]
+
+    @rule
+    async def test_replace_puts_one_letter_in_another_ones_stead(self, site: Site) -> None:
+        account = await site.account()
+        await site.append(account, count=2)
+        inbox = await site.inbox(account)
+        appended = await account.replace(
+            inbox.mailbox_id, 1, "INBOX", NewMessage(await site.staged("new\r\n"), 5, SEEN)
+        )
+        assert (list(appended.uids), list(appended.source_uids)) == ([3], [1])
+        appended = await account.replace(inbox.mailbox_id, 2, "Sent", NewMessage(await site.staged(), 5))
+        changes = await account.changes(inbox.mailbox_id, inbox.highest_modseq)
+        assert [message.uid for message in changes.messages] == [3]
+        assert sorted(changes.expunged_uids) == [1, 2]
+        assert (await account.mailbox("Sent")).message_count == 1
+        for uid, target, error in ((1, "INBOX", MessageGone), (3, "nowhere", NoSuchMailbox)):
+            with pytest.raises(error):
+                await account.replace(inbox.mailbox_id, uid, target, NewMessage(await site.staged(), 5))
+        assert [m.uid for m in await account.messages(inbox.mailbox_id)] == [3]
+        assert await site.store.check() == []
+
+    @rule
+    async def test_replace_counts_only_the_difference_against_the_quota(self, site: Site) -> None:
+        account = await site.store.account("small@example.test", 1000)
+        await account.append("INBOX", [NewMessage(await site.staged("x" * 900), 1)])
+        inbox = await account.mailbox("INBOX")
+        await account.replace(inbox.mailbox_id, 1, "INBOX", NewMessage(await site.staged("y" * 950), 1))
+        with pytest.raises(OverQuota):
+            await account.replace(inbox.mailbox_id, 2, "INBOX", NewMessage(await site.staged("z" * 1001), 1))
+        assert (await account.usage()).size_bytes == 950
+
+    @rule
+    async def test_a_message_has_the_date_when_it_came_into_its_mailbox(self, site: Site) -> None:
+        account = await site.account()
+        await site.append(account)
+        inbox = await site.inbox(account)
+        site.now_s += 100
+        await account.copy(inbox.mailbox_id, [1], "Sent")
+        await account.move(inbox.mailbox_id, [1], "INBOX")
+        sent = await account.mailbox("Sent")
+        assert list(await account.digests(inbox.mailbox_id, [2], (SAVED_AT,))) == [(2, NOW_S + 100)]
+        assert list(await account.digests(sent.mailbox_id, [1], (SAVED_AT,))) == [(1, NOW_S + 100)]
+        assert [m.received_at_s for m in await account.messages(sent.mailbox_id)] == [NOW_S]

@@ -12,10 +12,10 @@ from mailserver_py.errors import OperatorError
 from mailserver_py.mailstore.embedded import EmbeddedStore
 from mailserver_py.mailstore.embedded.index import FOLDER_LIMIT_BYTES, folder_name
 from mailserver_py.mailstore.port import Store
-from mailserver_py.mailstore.values import NewMessage
+from mailserver_py.mailstore.values import SAVED_AT, NewMessage
 
 from .contract import StoreContract
-from .site import ALICE, BOB, Site, digest, local, outside, rule
+from .site import ALICE, BOB, NOW_S, Site, digest, local, outside, rule
 
 
 def open_embedded(site: Site) -> EmbeddedStore:
@@ -209,6 +209,29 @@ class TestEngine:
             (outcome,) = await site.deliver(await site.accept(local()))
             assert outcome.state.value == "waiting"
             assert any("version 99" in finding for finding in await site.store.check())
+            await site.store.close()
+
+        asyncio.run(main())
+
+    def test_an_account_of_the_first_version_is_led_to_the_present_one(self, tmp_path: Path) -> None:
+        place = "accounts/alice@lab.test/index.db"
+
+        async def main() -> None:
+            site = Site(tmp_path, open_embedded)
+            await site.append(await site.account(), count=2)
+            await site.store.close()
+            execute(site, place, "ALTER TABLE messages DROP COLUMN saved_at_s")
+            execute(site, place, "DROP TABLE url_keys")
+            execute(site, place, "PRAGMA user_version = 1")
+            site.store = open_embedded(site)
+            account = await site.account()
+            inbox = await site.inbox(account)
+            await site.append(account)
+            dates = [row[1] for row in await account.digests(inbox.mailbox_id, [1, 2, 3], (SAVED_AT,))]
+            assert dates == [NOW_S, NOW_S, NOW_S]
+            await site.deliver(await site.accept(local()))
+            assert [m.uid for m in await account.messages(inbox.mailbox_id)] == [1, 2, 3, 4]
+            assert await site.store.check() == []
             await site.store.close()
 
         asyncio.run(main())

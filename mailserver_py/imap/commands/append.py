@@ -6,12 +6,14 @@ them staged, in order.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...mailstore.values import NewMessage, NoSuchMailbox, OverQuota
+from ...mailstore.values import Appended, NewMessage, NoSuchMailbox, OverQuota
 from ..cursor import Cursor
 from ..flags import FlagList
+from ..listing import serialize_old_name
 from ..replies import Refused, Reply, no, ok, refusal_of, try_create
 from ..sequence import serialize_numbers
 from .shape import LOGGED_IN, Command
@@ -38,9 +40,11 @@ class Append:
 
     mailbox: str
     letters: tuple[Letter, ...]
+    old_name: str = ""
+    """The mailbox's name as it was written, when that is not its normal form."""
 
 
-def _letter(cursor: Cursor) -> Letter:
+def parse_letter(cursor: Cursor) -> Letter:
     """`SP [flags SP] [date SP] literal`, also `UTF8 (literal8)`."""
     cursor.space()
     flags, received_at_s = FlagList(), None
@@ -67,13 +71,13 @@ def _mailbox(cursor: Cursor) -> str:
 def parse(cursor: Cursor) -> Append:
     """The whole command; its literals are announcements without octets."""
     mailbox = _mailbox(cursor)
-    letters = [_letter(cursor)]
+    letters = [parse_letter(cursor)]
     while not cursor.at_end():
         # Deviation: one space more than the grammar of RFC 3502 has is let pass: IMAPClient puts it between letters.
         if cursor.data.startswith(b"  ", cursor.position):
             cursor.space()
-        letters.append(_letter(cursor))
-    return Append(mailbox, tuple(letters))
+        letters.append(parse_letter(cursor))
+    return Append(mailbox, tuple(letters), cursor.old_name)
 
 
 def streams(cursor: Cursor) -> bool:
@@ -89,48 +93,69 @@ def streams(cursor: Cursor) -> bool:
     return True
 
 
-async def check_target(session: Session, prefix: bytes) -> None:
+async def admit(session: Session, cursor: Cursor) -> None:
     """Before the octets come: is there such a mailbox, and are there not too many letters (RFC 9051 §6.3.12)?"""
-    _, _, cursor = session.find(prefix)
     request = parse(cursor)
     if len(request.letters) > LETTERS_MAX_COUNT:
         raise no(b"Too many letters in one command", b"LIMIT")
     if sum(letter.size_bytes for letter in request.letters) > session.append_bytes:
         raise no(b"The letters are too large together", b"TOOBIG")
+    await check_room(session, request.mailbox, sum(letter.size_bytes for letter in request.letters))
+
+
+async def check_room(session: Session, mailbox: str, size_bytes: int) -> None:
+    """Is there such a mailbox, and room in the account? Raises Refused."""
+    account = session.owner()
     try:
-        await session.owner().mailbox(request.mailbox)
+        await account.mailbox(mailbox)
     except NoSuchMailbox as error:
         raise try_create(error) from None
-    usage = await session.owner().usage()
-    size_bytes = sum(letter.size_bytes for letter in request.letters)
+    usage = await account.usage()
     if usage.quota_bytes and usage.size_bytes + size_bytes > usage.quota_bytes:
         raise Refused(refusal_of(OverQuota()))
 
 
-async def run(session: Session, request: Append) -> Reply:
-    """All of the letters or none; INTERNALDATE is now where none was given."""
+def received(session: Session, letters: Sequence[Letter]) -> list[NewMessage]:
+    """The letters, staged while it was read; INTERNALDATE is now when none was given. Raises Refused."""
     if session.upload.refusal is not None:
         raise Refused(session.upload.refusal)
+    if any(not letter.size_bytes for letter in letters):
+        # RFC 3502 §6.3.11: a literal of no octets takes the letter back.
+        raise no(b"A letter without octets is none")
     now_s = session.door.now_s()
-    messages = [
+    return [
         NewMessage(
             staged,
             now_s if letter.received_at_s is None else letter.received_at_s,
             letter.flags.bits,
             " ".join(sorted(letter.flags.keywords)),
         )
-        for staged, letter in zip(session.upload.letters, request.letters, strict=True)
+        for staged, letter in zip(session.upload.letters, letters, strict=True)
     ]
-    if any(not letter.size_bytes for letter in request.letters):
-        # RFC 3502 §6.3.11: a literal of no octets takes the letter back.
-        raise no(b"A letter without octets is none")
+
+
+async def run(session: Session, request: Append) -> Reply:
+    """All of the letters or none."""
+    messages = received(session, request.letters)
     try:
         appended = await session.owner().append(request.mailbox, messages)
     except NoSuchMailbox as error:
         raise try_create(error) from None
-    return ok(
-        b"APPEND completed", b"APPENDUID %d %b" % (appended.uid_validity, serialize_numbers(appended.uids))
-    )
+    await session.send(serialize_old_name(request.mailbox, request.old_name, utf8=session.utf8))
+    return ok(b"APPEND completed", append_uid(appended))
 
 
-COMMAND = Command(b"APPEND", LOGGED_IN, parse, run, capabilities=(b"MULTIAPPEND", b"BINARY"), streams=streams)
+def append_uid(appended: Appended) -> bytes:
+    """The response code (RFC 4315 §3)."""
+    return b"APPENDUID %d %b" % (appended.uid_validity, serialize_numbers(appended.uids))
+
+
+COMMAND = Command(
+    b"APPEND",
+    LOGGED_IN,
+    parse,
+    run,
+    capabilities=(b"MULTIAPPEND", b"BINARY"),
+    streams=streams,
+    admit=admit,
+)

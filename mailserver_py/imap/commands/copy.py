@@ -46,11 +46,11 @@ def copy_uid(appended: Appended) -> bytes:
 
 
 async def run(session: Session, request: Copy) -> Reply:
-    """All or none."""
+    """All or none. A sequence number whose message is gone spoils it (RFC 2180 §4.4), a UID need not exist."""
     box = session.box()
     uids = [box.uids[at] for at in box.pick(request.messages, uid=request.uid)]
     try:
-        appended = await box.account.copy(box.mailbox.mailbox_id, uids, request.target)
+        appended = await box.account.copy(box.mailbox.mailbox_id, uids, request.target, whole=not request.uid)
     except NoSuchMailbox as error:
         raise try_create(error) from None
     return ok(b"COPY completed", copy_uid(appended))

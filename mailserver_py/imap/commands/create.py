@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...mailstore.values import SEPARATOR
 from ..cursor import Cursor
+from ..listing import serialize_old_name
 from ..replies import Reply, bad, no, ok
 from ..status_items import mailbox_object_id
 from .shape import LOGGED_IN, Command
@@ -36,6 +37,8 @@ class Create:
 
     name: str
     special_use: str = ""
+    old_name: str = ""
+    """The name as it was written, when that is not its normal form."""
 
 
 def parse(cursor: Cursor) -> Create:
@@ -61,7 +64,7 @@ def parse(cursor: Cursor) -> Create:
     use = SPECIAL_USES.get(uses[0].upper(), "?") if uses else ""
     if use == "?" or use in VIRTUAL:
         raise no(b"There is no such special use here", b"USEATTR")
-    return Create(name, use)
+    return Create(name, use, cursor.old_name)
 
 
 async def run(session: Session, request: Create) -> Reply:
@@ -72,6 +75,7 @@ async def run(session: Session, request: Create) -> Reply:
     ):
         raise no(b"Another mailbox has that use", b"USEATTR")
     mailbox = await account.create(request.name, request.special_use)
+    await session.send(serialize_old_name(mailbox.name, request.old_name, utf8=session.utf8))
     return ok(b"CREATE completed", b"MAILBOXID (%b)" % mailbox_object_id(mailbox))
 
 

@@ -30,7 +30,8 @@ async def run(session: Session, request: ListRequest) -> Reply:
     for found in select(request, entries):
         lines.append(serialize_entry(found, request, utf8=session.utf8, rev2=session.rev2))
         if request.status and found.entry.mailbox is not None:
-            lines.append(serialize_status(found.entry.mailbox, request.status, utf8=session.utf8))
+            mailbox = found.entry.mailbox
+            lines.append(serialize_status(mailbox, request.status, session.message_bytes, utf8=session.utf8))
     for item in request.status:
         if item.enables:
             await session.enable(item.enables)

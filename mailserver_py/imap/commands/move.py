@@ -20,7 +20,7 @@ async def run(session: Session, request: Copy) -> Reply:
         raise no(b"The mailbox is read-only", b"CANNOT")
     uids = [box.uids[at] for at in box.pick(request.messages, uid=request.uid)]
     try:
-        appended = await box.account.move(box.mailbox.mailbox_id, uids, request.target)
+        appended = await box.account.move(box.mailbox.mailbox_id, uids, request.target, whole=not request.uid)
     except NoSuchMailbox as error:
         raise try_create(error) from None
     if appended.uids:

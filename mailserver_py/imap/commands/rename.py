@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...mailstore.values import SEPARATOR
 from ..cursor import Cursor
+from ..listing import serialize_old_name
 from ..replies import Reply, ok
 from .shape import LOGGED_IN, Command
 
@@ -20,6 +21,8 @@ class Rename:
 
     old: str
     new: str
+    old_name: str = ""
+    """The new name as it was written, when that is not its normal form."""
 
 
 def parse(cursor: Cursor) -> Rename:
@@ -27,14 +30,16 @@ def parse(cursor: Cursor) -> Rename:
     cursor.space()
     old = cursor.mailbox()
     cursor.space()
+    cursor.old_name = ""
     new = cursor.mailbox()
     cursor.end()
-    return Rename(old, new.removesuffix(SEPARATOR) if len(new) > 1 else new)
+    return Rename(old, new.removesuffix(SEPARATOR) if len(new) > 1 else new, cursor.old_name)
 
 
 async def run(session: Session, request: Rename) -> Reply:
     """Renames."""
     await session.owner().rename(request.old, request.new)
+    await session.send(serialize_old_name(request.new, request.old_name, utf8=session.utf8))
     return ok(b"RENAME completed")
 
 

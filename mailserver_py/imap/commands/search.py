@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..cursor import Cursor
 from ..keys import parse_program
 from ..program import search
+from ..progress import Progress
 from ..replies import Refused, Reply, bad, ok
 from ..sequence import serialize_numbers
 from ..strings import serialize_string
@@ -68,7 +69,7 @@ async def run(session: Session, request: Search) -> Reply:
     saves = request.returns is not None and b"SAVE" in request.returns
     try:
         node, enables = parse_program(request.program, session.door.now_s())
-        positions = await search(box, node)
+        positions = await search(box, node, progress=Progress(session))
     except Refused:
         if saves:
             box.saved = frozenset()

@@ -56,6 +56,8 @@ class Command(Generic[T]):
     """There is a `UID` form of it."""
     streams: Callable[[Cursor], bool] | None = None
     """Whether the literal that was just announced at the end of the cursor's text is a letter to be streamed."""
+    admit: Callable[[Session, Cursor], Awaitable[None]] | None = None
+    """Refuses such a letter before its octets come, by raising Refused."""
 
 
 def parse_nothing(cursor: Cursor) -> None:

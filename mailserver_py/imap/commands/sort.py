@@ -9,6 +9,7 @@ from ..cursor import Cursor
 from ..keys import parse_charset, parse_program
 from ..order import Order, parse_order, sort
 from ..program import search
+from ..progress import Progress
 from ..replies import Reply, ok
 from .shape import Command, State, Updates
 
@@ -45,7 +46,7 @@ async def run(session: Session, request: Sort) -> Reply:
     node, enables = parse_program(request.program, session.door.now_s(), request.charset)
     for name in enables:
         await session.enable(name)
-    positions = await sort(box, await search(box, node), request.orders)
+    positions = await sort(box, await search(box, node, progress=Progress(session)), request.orders)
     numbers = [box.uids[at] if request.uid else at + 1 for at in positions]
     modseq = max((box.modseqs[at] for at in positions), default=0) if enables else 0
     tail = b" (MODSEQ %d)" % modseq if modseq else b""

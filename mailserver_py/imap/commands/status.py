@@ -38,7 +38,7 @@ async def run(session: Session, request: Status) -> Reply:
     for item in request.items:
         if item.enables:
             await session.enable(item.enables)
-    await session.send(serialize_status(mailbox, request.items, utf8=session.utf8))
+    await session.send(serialize_status(mailbox, request.items, session.message_bytes, utf8=session.utf8))
     return ok(b"STATUS completed")
 
 

@@ -85,11 +85,18 @@ async def run(session: Session, request: Store) -> Reply:
     )
     # RFC 7162 §3.1.3: with CONDSTORE the new MODSEQ is told even to those who asked for silence.
     box.stored(stored, tell=not request.silent or box.with_modseq)
+    gone = not request.uid and len(stored.messages) + len(stored.refused_uids) < len(uids)
     if stored.refused_uids:
         numbers = sorted(
             stored.refused_uids if request.uid else [box.index(uid) + 1 for uid in stored.refused_uids]
         )
-        return ok(b"Some of the messages were changed by others", b"MODIFIED " + serialize_numbers(numbers))
+        return Reply(
+            b"NO" if gone else b"OK",
+            b"Some of the messages were changed by others",
+            b"MODIFIED " + serialize_numbers(numbers),
+        )
+    if gone:
+        raise no(b"Some of the messages no longer exist", b"EXPUNGEISSUED")  # RFC 2180 §4.2
     return ok(b"STORE completed")
 
 

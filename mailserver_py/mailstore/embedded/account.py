@@ -12,6 +12,7 @@ from ..names import parse_mailbox_name
 from ..values import (
     EMPTY_DIGEST,
     INBOX,
+    SAVED_AT,
     SEPARATOR,
     Appended,
     BadMailboxName,
@@ -28,7 +29,8 @@ from ..values import (
     StoreUnavailable,
     Usage,
 )
-from . import account_changes, account_reads, mailbox_changes
+from . import account_changes, account_reads, mailbox_changes, transfers
+from .account_changes import Incoming
 from .index import store_errors
 from .writer import Job
 
@@ -80,7 +82,11 @@ class EmbeddedAccount:
         digest = EMPTY_DIGEST
         with contextlib.suppress(LetterDamaged, StoreUnavailable):
             digest = self.store.derive(self.store.files.read(str(row[-1]))) or EMPTY_DIGEST
-        return (row[0], *(getattr(digest, column) for column in columns))
+        kept = dict(zip(columns, row[1:], strict=False))
+        return (
+            row[0],
+            *(kept[column] if column == SAVED_AT else getattr(digest, column) for column in columns),
+        )
 
     async def letters(
         self, mailbox_id: int, uids: Sequence[int]
@@ -145,9 +151,10 @@ class EmbeddedAccount:
         source, target = known_name(old), parse_mailbox_name(new.removesuffix(SEPARATOR))
         count = mailbox_changes.VALUES_PER_CREATE_COUNT + len(await self.list_mailboxes())
         first = await self.store.take_uid_validities(count)
+        now_s = int(self.store.clock())
 
         def run(db: sqlite3.Connection) -> None:
-            mailbox_changes.rename_mailbox(db, source, target, first)
+            mailbox_changes.rename_mailbox(db, source, target, first, now_s)
             if source == INBOX:
                 job.changed.append(Changed(self.name, account_changes.mailbox_id_of(db, INBOX)))
 
@@ -169,9 +176,39 @@ class EmbeddedAccount:
 
     async def append(self, mailbox: str, messages: Sequence[NewMessage]) -> Appended:
         wanted = known_name(mailbox)
+
+        def put(db: sqlite3.Connection, letters: Sequence[Incoming]) -> Appended:
+            mailbox_id, appended = account_changes.append(db, wanted, letters)
+            job.changed.append(Changed(self.name, mailbox_id))
+            return appended
+
+        job = await self.incoming_job(messages, put)
+        answer: Appended = await self.store.perform(job)
+        return answer
+
+    async def replace(self, mailbox_id: int, uid: int, target: str, message: NewMessage) -> Appended:
+        wanted = known_name(target)
+
+        def put(db: sqlite3.Connection, letters: Sequence[Incoming]) -> Appended:
+            target_id, appended, hashes = transfers.replace(db, mailbox_id, uid, wanted, letters[0])
+            job.released.extend(hashes)
+            job.changed.extend(Changed(self.name, changed) for changed in {target_id, mailbox_id})
+            return appended
+
+        job = await self.incoming_job([message], put)
+        answer: Appended = await self.store.perform(job)
+        return answer
+
+    async def incoming_job(
+        self,
+        messages: Sequence[NewMessage],
+        put: Callable[[sqlite3.Connection, Sequence[Incoming]], Appended],
+    ) -> Job:
+        """A job whose step finds the letters ready: their files durable, their digests made."""
         staged = [message.staged for message in messages]
         await self.store.presync(staged)
         digests: dict[str, Digest | None] = await self.store.derive_large(staged)
+        now_s = int(self.store.clock())
 
         def prepare(_: Job) -> None:
             for letter in staged:
@@ -182,24 +219,22 @@ class EmbeddedAccount:
 
         def run(db: sqlite3.Connection) -> Appended:
             incoming = [
-                account_changes.Incoming(
+                Incoming(
                     m.staged.sha256,
                     m.staged.size_bytes,
                     m.received_at_s,
                     digests[m.staged.sha256],
                     m.flags,
                     m.keywords,
+                    now_s,
                 )
                 for m in messages
             ]
-            mailbox_id, appended = account_changes.append(db, wanted, incoming)
-            job.changed.append(Changed(self.name, mailbox_id))
-            return appended
+            return put(db, incoming)
 
         job = self.job(run)
         job.staged, job.prepare = staged, prepare
-        answer: Appended = await self.store.perform(job)
-        return answer
+        return job
 
     async def store_flags(
         self,
@@ -244,17 +279,26 @@ class EmbeddedAccount:
         answer: list[int] = await self.store.perform(job)
         return answer
 
-    async def copy(self, mailbox_id: int, uids: Sequence[int], target: str) -> Appended:
-        return await self.transfer(mailbox_id, uids, target, moving=False)
+    async def copy(
+        self, mailbox_id: int, uids: Sequence[int], target: str, *, whole: bool = False
+    ) -> Appended:
+        return await self.transfer(mailbox_id, uids, target, moving=False, whole=whole)
 
-    async def move(self, mailbox_id: int, uids: Sequence[int], target: str) -> Appended:
-        return await self.transfer(mailbox_id, uids, target, moving=True)
+    async def move(
+        self, mailbox_id: int, uids: Sequence[int], target: str, *, whole: bool = False
+    ) -> Appended:
+        return await self.transfer(mailbox_id, uids, target, moving=True, whole=whole)
 
-    async def transfer(self, mailbox_id: int, uids: Sequence[int], target: str, *, moving: bool) -> Appended:
+    async def transfer(
+        self, mailbox_id: int, uids: Sequence[int], target: str, *, moving: bool, whole: bool
+    ) -> Appended:
         wanted = known_name(target)
+        now_s = int(self.store.clock())
 
         def run(db: sqlite3.Connection) -> Appended:
-            target_id, appended = account_changes.transfer(db, mailbox_id, uids, wanted, moving=moving)
+            target_id, appended = transfers.transfer(
+                db, mailbox_id, uids, wanted, now_s, moving=moving, whole=whole
+            )
             if appended.uids:
                 job.changed.append(Changed(self.name, target_id))
                 if moving:

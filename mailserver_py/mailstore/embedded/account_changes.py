@@ -1,4 +1,4 @@
-"""What changes messages, inside a transaction of one account's database: append, deliver, flags, copy, move, expunge.
+"""What changes messages, inside a transaction of one account's database: append, deliver, flags, expunge.
 
 Each function gets the connection and plain values, and returns the port's answer. MODSEQ comes from one counter for the
 account, so it also grows across mailboxes; one call uses one value.
@@ -10,7 +10,6 @@ import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 
 from ..values import (
     INBOX,
@@ -27,8 +26,8 @@ from ..values import (
 
 MESSAGE_COLUMNS = "uid, modseq, flags, keywords, size_bytes, received_at_s, sha256"
 ADD_MESSAGE = (
-    "INSERT INTO messages (mailbox_id, uid, modseq, flags, keywords, size_bytes, received_at_s, sha256, letter_id)"
-    " VALUES (?,?,?,?,?,?,?,?,?)"
+    "INSERT INTO messages (mailbox_id, uid, modseq, flags, keywords, size_bytes, received_at_s, sha256, letter_id,"
+    " saved_at_s) VALUES (?,?,?,?,?,?,?,?,?,?)"
 )
 WANTED = "uid IN (SELECT value FROM json_each(?))"
 SEEN = int(Flag.SEEN)
@@ -46,6 +45,8 @@ class Incoming:
     """None: to be derived when somebody asks."""
     flags: int = 0
     keywords: str = ""
+    saved_at_s: int = 0
+    """Now: when it came into the mailbox (RFC 8514)."""
 
 
 @dataclass(slots=True)
@@ -176,6 +177,7 @@ def add_messages(db: sqlite3.Connection, mailbox_id: int, letters: Sequence[Inco
                 letter.received_at_s,
                 letter.sha256,
                 hold_letter(db, letter),
+                letter.saved_at_s,
             )
         )
     db.executemany(ADD_MESSAGE, rows)
@@ -344,53 +346,3 @@ def let_go(db: sqlite3.Connection, letter_ids: Iterable[int]) -> list[str]:
     ).fetchall()
     db.executemany("DELETE FROM digests WHERE letter_id = ?", [(letter_id,) for letter_id, _ in gone])
     return [sha256 for _, sha256 in gone]
-
-
-def transfer(
-    db: sqlite3.Connection, mailbox_id: int, uids: Sequence[int], target: str, *, moving: bool
-) -> tuple[int, Appended]:
-    """COPY and MOVE: the target's id and the answer. Raises NoSuchMailbox, and when copying OverQuota."""
-    require_mailbox(db, mailbox_id)
-    target_id = mailbox_id_of(db, target)
-    rows = db.execute(
-        "SELECT uid, flags, size_bytes, letter_id, keywords, received_at_s, sha256 FROM messages"
-        f" WHERE mailbox_id = ? AND {WANTED} ORDER BY uid",
-        (mailbox_id, json.dumps(list(uids))),
-    ).fetchall()
-    return target_id, transfer_rows(db, mailbox_id, target_id, rows, moving=moving)
-
-
-def transfer_rows(
-    db: sqlite3.Connection, mailbox_id: int, target_id: int, rows: Sequence[tuple[int, ...]], *, moving: bool
-) -> Appended:
-    """Puts rows of (uid, flags, size, letter, keywords, date, hash) into the target; takes them away when moving."""
-    uid_validity, uid_next = db.execute(
-        "SELECT uid_validity, uid_next FROM mailboxes WHERE mailbox_id = ?", (target_id,)
-    ).fetchone()
-    if not rows:
-        return Appended(uid_validity, [], [])
-    tally = Tally()
-    for row in rows:
-        tally.count(row[1], row[2])
-    if not moving:
-        require_room(db, tally.size_bytes)
-    modseq = take_modseq(db)
-    db.executemany(
-        ADD_MESSAGE,
-        [
-            (target_id, uid, modseq, flags, keywords, size_bytes, received_at_s, sha256, letter_id)
-            for uid, (_, flags, size_bytes, letter_id, keywords, received_at_s, sha256) in enumerate(
-                rows, uid_next
-            )
-        ],
-    )
-    add_tally(db, target_id, modseq, tally, len(rows))
-    if moving:
-        remove_rows(db, mailbox_id, modseq, [(row[0], row[1], row[2], row[3]) for row in rows])
-    else:
-        db.executemany(
-            "UPDATE letters SET message_count = message_count + 1 WHERE letter_id = ?",
-            [(row[3],) for row in rows],
-        )
-    uids = list(range(uid_next, uid_next + len(rows)))
-    return Appended(uid_validity, uids, list(map(itemgetter(0), rows)))

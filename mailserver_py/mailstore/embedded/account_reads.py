@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
-from ..values import INBOX, Changes, Digest, Mailbox, Message, NoSuchMailbox, Usage
+from ..values import INBOX, SAVED_AT, Changes, Digest, Mailbox, Message, NoSuchMailbox, Usage
 from .account_changes import MESSAGE_COLUMNS, WANTED
 
 MAILBOX_COLUMNS = (
     "mailbox_id, name, uid_validity, uid_next, highest_modseq, message_count, unseen_count, deleted_count, size_bytes,"
     " EXISTS (SELECT 1 FROM subscriptions AS s WHERE s.name = m.name), special_use"
 )
-DIGEST_COLUMNS = frozenset(field.name for field in fields(Digest))
+DIGEST_COLUMNS = {field.name: f"d.{field.name}" for field in fields(Digest)} | {SAVED_AT: f"m.{SAVED_AT}"}
 
 
 def make_mailbox(row: Sequence[Any]) -> Mailbox:
@@ -80,11 +80,11 @@ def changes(db: sqlite3.Connection, mailbox_id: int, since_modseq: int) -> Chang
 def digests(
     db: sqlite3.Connection, mailbox_id: int, uids: Sequence[int], columns: Sequence[str]
 ) -> list[tuple[object, ...]]:
-    """Rows of (uid, *columns, sha256 or None): with a hash, nothing is kept for the letter and the rest is None."""
-    unknown = set(columns) - DIGEST_COLUMNS
+    """Rows of (uid, *columns, sha256 or None): with a hash, nothing is kept for the letter and its digest is None."""
+    unknown = set(columns) - set(DIGEST_COLUMNS)
     if unknown:
         raise ValueError(f"no columns of a digest: {sorted(unknown)}")
-    wanted = "".join(f"d.{column}, " for column in columns)
+    wanted = "".join(f"{DIGEST_COLUMNS[column]}, " for column in columns)
     select = (
         f"SELECT m.uid, {wanted}CASE WHEN d.letter_id IS NULL THEN m.sha256 END"
         " FROM messages AS m LEFT JOIN digests AS d USING (letter_id) WHERE m.mailbox_id = ?"

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..values import StoreUnavailable
-from .schema import ACCOUNT_VERSION, connect, require_unmade, version_of
+from .schema import ACCOUNT_STEPS, ACCOUNT_VERSION, connect, require_unmade, upgrade, version_of
 from .transaction import checkpoint, sync_folder
 
 OPEN_COUNT = 100
@@ -59,7 +59,7 @@ class Index:
         if self.writing is None:
             connection = connect(self.path, writing=True)
             try:
-                version_of(connection, self.path, ACCOUNT_VERSION)
+                upgrade(connection, self.path, ACCOUNT_VERSION, ACCOUNT_STEPS)
                 # The log may be new: its name must be as durable as what will be written in it.
                 sync_folder(self.path.parent)
             except BaseException:

@@ -10,8 +10,9 @@ import sqlite3
 
 from ..names import DEPTH_LIMIT_COUNT, USUAL_MAILBOXES, levels_above
 from ..values import INBOX, SEPARATOR, BadMailboxName, MailboxExists, OverQuota
-from .account_changes import let_go, mailbox_id_of, transfer_rows
+from .account_changes import let_go, mailbox_id_of
 from .schema import ACCOUNT_SCHEMA, ACCOUNT_VERSION, create
+from .transfers import transfer_rows
 
 MAILBOX_LIMIT_COUNT = 10_000
 """Beyond what people have; a runaway script stops here and not at the end of the disk."""
@@ -82,18 +83,18 @@ def delete_mailbox(db: sqlite3.Connection, name: str) -> tuple[int, list[str]]:
         " message_count = a.message_count - m.message_count FROM mailboxes AS m WHERE m.mailbox_id = ?",
         (mailbox_id,),
     )
-    for table in ("messages", "expunged", "mailboxes"):
+    for table in ("messages", "expunged", "url_keys", "mailboxes"):
         db.execute(f"DELETE FROM {table} WHERE mailbox_id = ?", (mailbox_id,))
     return mailbox_id, let_go(db, [letter_id for (letter_id,) in rows])
 
 
-def rename_mailbox(db: sqlite3.Connection, old: str, new: str, first_validity: int) -> None:
+def rename_mailbox(db: sqlite3.Connection, old: str, new: str, first_validity: int, now_s: int) -> None:
     """RENAME with everything below (RFC 9051 §6.3.6). Raises NoSuchMailbox, MailboxExists, BadMailboxName."""
     mailbox_id = mailbox_id_of(db, old)
     if exists(db, new):
         raise MailboxExists(new)
     if old == INBOX:
-        rename_inbox(db, mailbox_id, new, first_validity)
+        rename_inbox(db, mailbox_id, new, first_validity, now_s)
         return
     if new.startswith(old + SEPARATOR):
         raise BadMailboxName("a mailbox cannot be renamed into itself")
@@ -121,7 +122,7 @@ def rename_mailbox(db: sqlite3.Connection, old: str, new: str, first_validity: i
         remember_name(db, name, kept)
 
 
-def rename_inbox(db: sqlite3.Connection, inbox_id: int, new: str, first_validity: int) -> None:
+def rename_inbox(db: sqlite3.Connection, inbox_id: int, new: str, first_validity: int, now_s: int) -> None:
     """Moves INBOX's messages to a new mailbox; INBOX stays, and so does what is below it."""
     create_mailbox(db, new, "", first_validity)
     rows = db.execute(
@@ -129,7 +130,7 @@ def rename_inbox(db: sqlite3.Connection, inbox_id: int, new: str, first_validity
         " WHERE mailbox_id = ? ORDER BY uid",
         (inbox_id,),
     ).fetchall()
-    transfer_rows(db, inbox_id, mailbox_id_of(db, new), rows, moving=True)
+    transfer_rows(db, inbox_id, mailbox_id_of(db, new), rows, now_s, moving=True)
 
 
 def subscribe(db: sqlite3.Connection, name: str, *, subscribed: bool) -> None:

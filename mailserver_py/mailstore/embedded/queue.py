@@ -74,7 +74,15 @@ class EmbeddedQueue:
 
         def prepare(_: Job) -> None:
             digest = ready or self.store.derive(self.store.read_letter(letter.sha256))
-            incoming.append(Incoming(letter.sha256, letter.size_bytes, letter.received_at_s, digest))
+            incoming.append(
+                Incoming(
+                    letter.sha256,
+                    letter.size_bytes,
+                    letter.received_at_s,
+                    digest,
+                    saved_at_s=int(self.store.clock()),
+                )
+            )
 
         def step(account: str, recipients: Sequence[QueuedRecipient]) -> Run:
             def run(db: sqlite3.Connection) -> None:

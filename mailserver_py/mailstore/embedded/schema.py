@@ -22,7 +22,7 @@ T = TypeVar("T")
 SYNCHRONOUS = "FULL"
 
 SITE_VERSION = 1
-ACCOUNT_VERSION = 1
+ACCOUNT_VERSION = 2
 
 BUSY_LIMIT_S = 10.0
 """How long a reader, or the making of a database, waits for another process: far above any commit, it means a hang."""
@@ -78,16 +78,27 @@ CREATE TABLE digests (
 CREATE TABLE messages (
   mailbox_id INTEGER NOT NULL, uid INTEGER NOT NULL, modseq INTEGER NOT NULL, flags INTEGER NOT NULL,
   keywords TEXT NOT NULL, size_bytes INTEGER NOT NULL, received_at_s INTEGER NOT NULL, sha256 TEXT NOT NULL,
-  letter_id INTEGER NOT NULL, PRIMARY KEY (mailbox_id, uid)) WITHOUT ROWID;
+  letter_id INTEGER NOT NULL, saved_at_s INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (mailbox_id, uid)) WITHOUT ROWID;
 CREATE INDEX messages_by_modseq ON messages (mailbox_id, modseq);
 CREATE TABLE expunged (
   mailbox_id INTEGER NOT NULL, modseq INTEGER NOT NULL, uid INTEGER NOT NULL,
   PRIMARY KEY (mailbox_id, modseq, uid)) WITHOUT ROWID;
 CREATE TABLE deliveries (recipient_id INTEGER PRIMARY KEY);
+CREATE TABLE url_keys (mailbox_id INTEGER PRIMARY KEY, key BLOB NOT NULL);
 """
 """`letters` holds one row for each file the account refers to, however many messages share it; `digests` is derived
 from the files and may be emptied at any time. `deliveries` are the queue's recipients that already have their copy, as
 are all with ids below `account.done_below`."""
+
+
+ACCOUNT_STEPS: dict[int, str] = {
+    1: """
+ALTER TABLE messages ADD COLUMN saved_at_s INTEGER NOT NULL DEFAULT 0;
+UPDATE messages SET saved_at_s = received_at_s;
+CREATE TABLE url_keys (mailbox_id INTEGER PRIMARY KEY, key BLOB NOT NULL);
+""",
+}
+"""What leads from a version to the next. A release that knows only the old version refuses the new one."""
 
 
 def patiently(run: Callable[[], T]) -> T:
@@ -171,3 +182,18 @@ def create(connection: sqlite3.Connection, schema: str, version: int) -> None:
         if statement.strip():
             connection.execute(statement)
     connection.execute(f"PRAGMA user_version = {version}")
+
+
+def upgrade(connection: sqlite3.Connection, path: Path, known_version: int, steps: dict[int, str]) -> None:
+    """Leads a database to the present version, step by step, unless another process was first; one that has no tables
+    yet stays so. Raises sqlite3.Error, OperatorError."""
+    if version_of(connection, path, known_version) in {0, known_version}:
+        return
+    patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
+    try:
+        for version in range(version_of(connection, path, known_version), known_version):
+            create(connection, steps[version], version + 1)
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
