@@ -5,6 +5,8 @@
     blobs/ab/cdef…             the letters, named by SHA-256, shared by all accounts and the queue
     waiting/ID/                one process's unfinished letters; its lock tells whether it lives
     released/                  files being asked whether anybody refers to them
+    *.made                     beside a database: it was made whole once; without its tables it is not made anew
+    *.lock                     batches under way (`files.Turns`), the one releaser (`release.py`)
 
 Invariants:
 - order of a promise: file synced, renamed, folder synced, index committed with full sync, then the answer;
