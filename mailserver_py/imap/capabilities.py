@@ -11,9 +11,11 @@ from ..wire.sasl import MECHANISMS
 from . import commands, items, keys, listing, status_items
 from .commands.shape import State
 
-_BASE = (b"IMAP4rev2", b"IMAP4rev1", b"LITERAL+", b"SASL-IR", b"INPROGRESS")
-"""LITERAL+ is the reader's (RFC 7888; LITERAL- would take it back), SASL-IR the AUTHENTICATE command's (RFC 4959),
-INPROGRESS that of `progress` (RFC 9585)."""
+_BASE = (b"IMAP4rev2", b"IMAP4rev1", b"LITERAL+", b"SASL-IR")
+"""LITERAL+ is the reader's (RFC 7888; LITERAL- would take it back), SASL-IR the AUTHENTICATE command's (RFC 4959)."""
+
+_BEHAVIOUR = (b"INPROGRESS",)
+"""What no command or table brings: INPROGRESS is that of `progress` (RFC 9585)."""
 
 
 def list_capabilities(state: State, *, tls: bool, message_bytes: int) -> list[bytes]:
@@ -28,10 +30,11 @@ def _gather(state: State, *, tls: bool, message_bytes: int) -> Iterator[bytes]:
         yield from (
             (b"AUTH=%b" % name.encode() for name in MECHANISMS) if tls else (b"STARTTLS", b"LOGINDISABLED")
         )
-    yield b"APPENDLIMIT=%d" % message_bytes
     for command in commands.MENU:
         yield from command.capabilities
     for table in (items.ITEMS, keys.KEYS, status_items.STATUS_ITEMS, listing.SELECTION, listing.RETURN):
         for row in table:
             if row.capability:
                 yield row.capability
+    yield from _BEHAVIOUR
+    yield b"APPENDLIMIT=%d" % message_bytes
