@@ -135,7 +135,7 @@ TRUST = (
     ),
     Rfc(9990, "DMARC: Aggregate Reporting", "partial", "consent to reports; none are sent", ("zone",)),
     Rfc(8555, "Automatic Certificate Management Environment", "partial", "HTTP-01", ("daemon",)),
-    Rfc(9773, "ACME: Renewal Information", "full", rooms=("daemon",)),
+    Rfc(9773, "ACME: Renewal Information", "partial", "no `replaces` in orders", ("daemon",)),
     Rfc(9325, "Recommendations for Secure Use of TLS", "full", rooms=("net",)),
     Rfc(8446, "Transport Layer Security 1.3", "cited", rooms=("net",)),
     Rfc(9525, "Service Identity in TLS", "cited", rooms=("spec",)),
