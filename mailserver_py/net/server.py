@@ -25,8 +25,10 @@ ACCEPT_PAUSE_S = 0.5
 CPU.
 """
 
-ACCEPT_BATCH_COUNT = 32
-"""Connections taken per turn of the loop, so that a flood of them does not hold up those being served."""
+ACCEPT_TURN_S = 0.001
+"""After a connection was taken, so that the next one goes to another process on the socket. Whoever is awake
+would take all of a burst: a sender's twenty connections were served by one core of two.
+"""
 
 
 class Gate:
@@ -137,23 +139,26 @@ class Server:
             self._loop.add_reader(self._sock.fileno(), self._accept)
 
     def _accept(self) -> None:
-        for _ in range(ACCEPT_BATCH_COUNT):
-            try:
-                sock, name = self._sock.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
-            except OSError:  # EMFILE and its kin; the network's own errors (accept(2)) are soon over too
-                self._pause()
-                self._resume = self._loop.call_later(ACCEPT_PAUSE_S, self._listen_again)
-                return
-            peer = peer_of(name)
-            if not self._door.gate.enter(peer.address):
-                self._refuse(sock, peer)
-                continue
-            sock.setblocking(False)
-            task = self._loop.create_task(self._serve(sock, peer))
-            self._sessions.add(task)
-            task.add_done_callback(self._sessions.discard)
+        try:
+            sock, name = self._sock.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return
+        except OSError:  # EMFILE and its kin; the network's own errors (accept(2)) are soon over too
+            self._rest(ACCEPT_PAUSE_S)
+            return
+        peer = peer_of(name)
+        if not self._door.gate.enter(peer.address):
+            self._refuse(sock, peer)
+            return
+        self._rest(ACCEPT_TURN_S)
+        sock.setblocking(False)
+        task = self._loop.create_task(self._serve(sock, peer))
+        self._sessions.add(task)
+        task.add_done_callback(self._sessions.discard)
+
+    def _rest(self, pause_s: float) -> None:
+        self._pause()
+        self._resume = self._loop.call_later(pause_s, self._listen_again)
 
     def _refuse(self, sock: socket.socket, peer: Peer) -> None:
         with sock, contextlib.suppress(OSError):
