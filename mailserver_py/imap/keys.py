@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from ..mailstore.values import SAVED_AT, Flag
-from ..message.header import parse_header
+from ..message.header import find_header_end, parse_fields
 from ..message.mime import parse_structure
-from ..message.text import search_text
+from ..message.text import search_text, surely_lacks
 from ..message.words import decode_text
 from .cursor import Cursor
 from .dates import day_of
@@ -155,9 +155,13 @@ def _header(asked: Asked) -> Node:
     name = asked.cursor.astring()
     asked.cursor.space()
     text = asked.text()
+    lowered = name.lower()
 
     def holds(facts: Facts) -> bool:
-        fields = parse_header(facts.letter).all(name)
+        end = find_header_end(facts.letter)
+        if lowered not in facts.letter[:end].lower():
+            return False  # most letters lack most fields, and this is fifty times cheaper than reading them
+        fields = parse_fields(facts.letter, 0, end).all(name)
         return any(text in decode_text(field.raw_value).casefold() for field in fields)
 
     return Test(Needs.LETTER, holds)
@@ -176,6 +180,8 @@ def _text(asked: Asked) -> Node:
 
 
 def _in_letter(letter: bytes, text: str, *, header: bool) -> bool:
+    if surely_lacks(letter, text):
+        return False
     root = parse_structure(letter)
     return any(text in piece.casefold() for piece in search_text(letter, root, with_header=header))
 

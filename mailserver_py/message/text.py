@@ -6,6 +6,7 @@ Nothing here fails: what cannot be decoded is kept as it stands, or as U+FFFD.
 from __future__ import annotations
 
 import binascii
+import re
 from collections.abc import Iterator
 
 from .charsets import decode_charset
@@ -14,6 +15,24 @@ from .mime import Part
 from .words import decode_base64, decode_text
 
 _UUENCODE = frozenset((b"x-uuencode", b"uuencode", b"x-uue", b"uue"))
+
+_ENCODED = (b"=?", b"base64", b"quoted-printable", b"uue")
+"""Without any of these in it, nothing in a letter is encoded (lower case; the last stands for all of _UUENCODE)."""
+_PLAIN_CHARSET = re.compile(rb'charset="?(?:us-ascii|utf-8|iso-8859-|windows-125)')
+"""Charsets in which ASCII octets are ASCII. Others (UTF-7, ISO-2022, HZ) make letters of them that nobody sees."""
+
+
+def surely_lacks(data: bytes, text: str) -> bool:
+    """Whether a look at the octets alone shows that `search_text` finds no such text, in any case of its letters.
+
+    False says nothing. True is a hundred times cheaper than reading the letter, and most letters are plain.
+    """
+    if not text.isascii() or not text or any(char.isspace() for char in text) or not data.isascii():
+        return False  # white space may be a folded line's
+    lowered = data.lower()
+    if text.lower().encode() in lowered or any(mark in lowered for mark in _ENCODED):
+        return False
+    return lowered.count(b"charset") == len(_PLAIN_CHARSET.findall(lowered))
 
 
 def decode_body(data: bytes, part: Part) -> bytes:
