@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 from collections.abc import Iterator
@@ -61,9 +62,26 @@ def canaries(site: Standing) -> dict[str, str]:
     return found
 
 
+def spellings(canary: str) -> Iterator[str]:
+    """As it is, and as it looks inside base64: there are three ways, by what stands before it."""
+    yield canary
+    octets = canary.encode()
+    for before_count, cut_count in ((0, 0), (1, 2), (2, 3)):
+        text = base64.b64encode(bytes(before_count) + octets).decode("ascii")
+        # Without the characters that also hold bits of its neighbours.
+        yield text[cut_count : (before_count + len(octets)) * 8 // 6]
+
+
 def shown(site: Standing, text: str) -> set[str]:
     """The secrets of which something is in the text."""
-    return {name for canary, name in canaries(site).items() if canary in text}
+    found = canaries(site).items()
+    return {name for canary, name in found if any(spelled in text for spelled in spellings(canary))}
+
+
+def test_a_secret_is_seen_through_base64_wherever_it_stands() -> None:
+    for before_count in range(4):
+        text = base64.b64encode(b"x" * before_count + b"a secret of somebody's, and more").decode()
+        assert any(spelled in text for spelled in spellings("a secret of somebody's"))
 
 
 def test_deploying_secrets_shows_none(one_host: Standing) -> None:
