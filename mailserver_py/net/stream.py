@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections.abc import Callable
 from typing import cast
@@ -25,6 +26,8 @@ WRITE_PIECE_BYTES = 65_536
 """Large writes go in pieces, each with a write deadline of its own."""
 
 _TLS_HANDSHAKE_BYTE = 0x16
+
+_QUICK_ACK = getattr(socket, "TCP_QUICKACK", None)  # Linux's
 
 
 class Stream(asyncio.Protocol):
@@ -47,6 +50,7 @@ class Stream(asyncio.Protocol):
         "_reader",
         "_ssl",
         "_transport",
+        "_unanswered",
         "_waits",
         "_writer",
         "local",
@@ -72,6 +76,7 @@ class Stream(asyncio.Protocol):
         self._chunks: list[bytes] = []
         self._held_bytes = 0
         self._ended = self._lost = self._closing = False
+        self._unanswered = False
         self._reader: asyncio.Future[None] | None = None
         self._writer: asyncio.Future[None] | None = None
         self._closer: asyncio.Future[None] | None = None
@@ -90,6 +95,7 @@ class Stream(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Keeps what came, as it came; TLS is undone by whoever reads."""
         self._chunks.append(data)
+        self._unanswered = True
         self._held_bytes += len(data)
         if self._held_bytes >= READ_LIMIT_BYTES and self._transport is not None:
             self._transport.pause_reading()
@@ -186,6 +192,8 @@ class Stream(asyncio.Protocol):
         """Waits until something came, or the end. Raises TimeoutError."""
         if timeout_s <= 0:
             raise TimeoutError
+        if self._unanswered:
+            self._acknowledge()
         loop = asyncio.get_running_loop()
         self._reader = reader = loop.create_future()
         timer = loop.call_later(timeout_s, _wake, reader)
@@ -197,6 +205,17 @@ class Stream(asyncio.Protocol):
                 self._reader = None
         if not self._chunks and not self._ended:
             raise TimeoutError
+
+    def _acknowledge(self) -> None:
+        """Acknowledges at once what nobody is going to answer yet, as a literal of which the end is missing. Clients
+        that leave Nagle's algorithm on hold the next small piece back until then (RFC 9293 §3.7.4), and the kernel
+        would wait 40 ms for a reply to send along: an APPEND by imaplib took 55 ms instead of 11.
+        """
+        self._unanswered = False
+        sock = None if self._transport is None else self._transport.get_extra_info("socket")
+        if sock is not None and _QUICK_ACK is not None:
+            with contextlib.suppress(OSError):  # a peer that is gone
+                sock.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
 
     def _take(self) -> bytes:
         chunks = self._chunks
@@ -212,6 +231,7 @@ class Stream(asyncio.Protocol):
     async def _write_piece(self, data: bytes | memoryview) -> None:
         if self._lost or self._closing or self._transport is None:
             raise ConnectionResetError("the connection is closed")
+        self._unanswered = False
         if self._ssl is None:
             self._transport.write(data)
         else:
