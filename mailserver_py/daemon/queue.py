@@ -4,16 +4,19 @@ One runner at work per host is enough, but nothing breaks when there are two: le
 recipient is in one pair of hands. Its parts: `route` (where to), `attempt` and `outbound` (one destination),
 `retry` (when again), `bounce` (the bad news).
 
-Declared: a crash between the bounce's acceptance and the settling of its recipients makes the bounce twice;
-the other order could lose it.
+Invariants:
+- What was sent is settled by itself, before anything that can fail for another reason.
+- A recipient's end and the bounce that tells of it are one commit.
+- What goes wrong for some recipients of a letter leaves the others alone, and holds nobody's lease for longer.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from weakref import WeakValueDictionary
 
 from mailserver_py.mailstore.values import (
@@ -29,10 +32,10 @@ from mailserver_py.smtp.client_events import Envelope
 from .attempt import Fate, Result
 from .bounce import Failure
 from .context import LEASE_S, DaemonContext
-from .local_delivery import deliver_local
+from .local_delivery import damaged, deliver_local, log_later
 from .outbound import World, carry
 from .retry import next_attempt_at_s
-from .returning import return_to_sender
+from .returning import log_bounced, make_bounce
 from .trace_fields import without_return_path
 
 LETTERS_AT_ONCE_COUNT = 200
@@ -58,8 +61,14 @@ IDLE_LIMIT_S = 60.0
 UNREACHABLE = "4.4.1"
 """RFC 3463 §3.5: no answer from the host."""
 
-TIME_EXPIRED = "4.4.7"
-"""RFC 3463 §3.5: given up."""
+DEAD_COUNT = 1_000
+"""Dead domains remembered; beyond, those that may be tried again are forgotten."""
+
+SETTLE_AGAIN_S = (1.0, 5.0, 20.0)
+"""Waits, well within a lease, before a letter that was sent is settled again: given up, it would be sent twice."""
+
+
+Work = Callable[[QueuedLetter, Sequence[QueuedRecipient]], Awaitable[None]]
 
 
 class Budget:
@@ -94,6 +103,8 @@ class QueueRunner:
         self._world = world
         self._budget = Budget(BYTES_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._in_hand: set[int] = set()
+        """Recipients being worked on. A clock that jumps ends their leases, but not the work (promises R21)."""
         # A destination's semaphore lives as long as somebody holds it or waits for it.
         self._destinations: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._dead: dict[str, tuple[float, Result]] = {}
@@ -133,9 +144,7 @@ class QueueRunner:
             now_s = context.clock.now_s()
             letters = await context.store.queue.lease(context.owner, now_s, LEASE_S, room_count)
             for letter in letters:
-                task = asyncio.create_task(self._work(letter))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                self._begin(letter)
             if letters:
                 return 0
             due_at_s = await context.store.queue.next_due_at_s()
@@ -146,32 +155,60 @@ class QueueRunner:
             return IDLE_LIMIT_S
         return min(max(float(due_at_s - context.clock.now_s()), 0.2), IDLE_LIMIT_S)
 
+    def _begin(self, letter: QueuedLetter) -> None:
+        recipients = tuple(r for r in letter.recipients if r.recipient_id not in self._in_hand)
+        if not recipients:
+            return
+        self._in_hand.update(recipient.recipient_id for recipient in recipients)
+        task = asyncio.create_task(self._work(replace(letter, recipients=recipients)))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
     async def _renew(self) -> None:
+        """Only of what is in hand: what was let go is to come back when its lease ends."""
         context = self._context
         while True:
             await asyncio.sleep(LEASE_S / 4)
-            if self._tasks:
+            if self._in_hand:
                 with contextlib.suppress(StoreError):
-                    await context.store.queue.renew(context.owner, context.clock.now_s(), LEASE_S)
+                    await context.store.queue.renew(
+                        context.owner, context.clock.now_s(), LEASE_S, tuple(self._in_hand)
+                    )
 
     async def _work(self, letter: QueuedLetter) -> None:
-        """All due recipients of one letter; a fault of ours hurts this letter alone, which is tried again
-        later.
+        """All due recipients of one letter."""
+        local = tuple(recipient for recipient in letter.recipients if recipient.account)
+        outside = tuple(recipient for recipient in letter.recipients if not recipient.account)
+        try:
+            await asyncio.gather(
+                self._guarded(letter, local, self._deliver),
+                self._guarded(letter, outside, self._send_out),
+            )
+        except asyncio.CancelledError:
+            await self._put_back(letter, letter.recipients, "interrupted", self._context.clock.now_s())
+            raise
+        finally:
+            self._in_hand.difference_update(recipient.recipient_id for recipient in letter.recipients)
+
+    async def _guarded(self, letter: QueuedLetter, recipients: Sequence[QueuedRecipient], work: Work) -> None:
+        """Some recipients of a letter. A fault of ours hurts these alone, which are tried again later, but not for
+        ever.
         """
+        if not recipients:
+            return
         context = self._context
         try:
-            await self._deliver(letter)
-        except asyncio.CancelledError:
-            await self._put_back(letter, letter.recipients, "interrupted", context.clock.now_s())
-            raise
+            await work(letter, recipients)
         except StoreError as error:
-            context.log.event(
-                "delivery.deferred", trace=letter.trace_id, letter=letter.letter_id, reply=str(error)
-            )
+            log_later(context, letter, error)
         except Exception as error:
             context.log.incident(error, context.ids(), trace=letter.trace_id, letter=letter.letter_id)
-            later_s = context.clock.now_s() + int(context.settings.queue.retry[0])
-            await self._put_back(letter, letter.recipients, "internal error, will be tried again", later_s)
+            fault = Result(Fate.DEFERRED, "4.3.0", "internal error")
+            try:
+                await self._judge(letter, recipients, [fault] * len(recipients))
+            except Exception:  # not even that: the letter is kept, and the log has the cause above
+                later_s = context.clock.now_s() + int(context.settings.queue.retry[-1])
+                await self._put_back(letter, recipients, "internal error", later_s)
 
     async def _put_back(
         self, letter: QueuedLetter, recipients: Sequence[QueuedRecipient], reply: str, due_at_s: int
@@ -182,32 +219,28 @@ class QueueRunner:
             with contextlib.suppress(StoreError):
                 await self._context.store.queue.settle(self._context.owner, letter.letter_id, [outcome])
 
-    async def _deliver(self, letter: QueuedLetter) -> None:
-        local = [recipient for recipient in letter.recipients if recipient.account]
+    async def _deliver(self, letter: QueuedLetter, recipients: Sequence[QueuedRecipient]) -> None:
+        """The recipients of this host."""
+        failures = await deliver_local(self._context, replace(letter, recipients=recipients))
+        await self._fail(letter, failures)
+
+    async def _send_out(self, letter: QueuedLetter, recipients: Sequence[QueuedRecipient]) -> None:
+        """The recipients elsewhere, all destinations at once."""
         by_domain: dict[str, list[QueuedRecipient]] = {}
-        for recipient in letter.recipients:
-            if not recipient.account:
-                domain = recipient.forward_path.rpartition("@")[2].lower()
-                by_domain.setdefault(domain, []).append(recipient)
-        if local:
-            over = await deliver_local(self._context, letter)
-            failures = [
-                Failure(recipient, Result(Fate.FAILED, TIME_EXPIRED, text)) for recipient, text in over
-            ]
-            await self._settle(letter, failures, [])
-        if not by_domain:
-            return
+        for recipient in recipients:
+            by_domain.setdefault(recipient.forward_path.rpartition("@")[2].lower(), []).append(recipient)
         async with self._budget.hold(letter.size_bytes):
             try:
                 data = without_return_path(await self._context.store.queue.read(letter))
             except LetterDamaged as error:
-                lost = Result(Fate.FAILED, "5.3.0", f"the letter was damaged on this server: {error}")
-                everybody = [recipient for group in by_domain.values() for recipient in group]
-                await self._settle(letter, [Failure(recipient, lost) for recipient in everybody], [])
+                lost = damaged(error)
+                await self._fail(letter, [Failure(recipient, lost) for recipient in recipients])
                 return
-            await asyncio.gather(
-                *(self._send(letter, data, domain, group) for domain, group in by_domain.items())
-            )
+
+            async def send(letter: QueuedLetter, group: Sequence[QueuedRecipient]) -> None:
+                await self._send(letter, data, group[0].forward_path.rpartition("@")[2].lower(), group)
+
+            await asyncio.gather(*(self._guarded(letter, group, send) for group in by_domain.values()))
 
     async def _send(
         self, letter: QueuedLetter, data: bytes, domain: str, recipients: Sequence[QueuedRecipient]
@@ -240,8 +273,13 @@ class QueueRunner:
         )
         results = await carry(self._world, domain, data, envelope)
         if all(result.status == UNREACHABLE and result.reply is None for result in results):
-            self._dead[domain] = (loop.time() + DEAD_S, results[0])
+            self._remember_dead(domain, results[0], loop.time())
         return results
+
+    def _remember_dead(self, domain: str, result: Result, at_s: float) -> None:
+        if len(self._dead) >= DEAD_COUNT:
+            self._dead = {name: dead for name, dead in self._dead.items() if dead[0] > at_s}
+        self._dead[domain] = (at_s + DEAD_S, result)
 
     async def _judge(
         self, letter: QueuedLetter, group: Sequence[QueuedRecipient], results: Sequence[Result]
@@ -266,26 +304,45 @@ class QueueRunner:
                 continue
             outcomes.append(Outcome(recipient.recipient_id, RecipientState.WAITING, result.text, due_at_s))
             self._log("delivery.deferred", letter, recipient, result, due_at_s=due_at_s)
-        await self._settle(letter, failures, outcomes)
+        await self._settle(letter, outcomes)
+        await self._fail(letter, failures)
 
-    async def _settle(
-        self, letter: QueuedLetter, failures: Sequence[Failure], outcomes: Sequence[Outcome]
-    ) -> None:
-        """The bounce first, so that a crash between the two doubles it rather than loses it."""
+    async def _settle(self, letter: QueuedLetter, outcomes: Sequence[Outcome]) -> None:
+        """Writes what was sent or is to wait; asks again for a while when the store cannot. Raises StoreError."""
+        if not outcomes:
+            return
+        queue, owner = self._context.store.queue, self._context.owner
+        for wait_s in SETTLE_AGAIN_S:
+            try:
+                held = await queue.settle(owner, letter.letter_id, outcomes)
+                break
+            except StoreError:
+                await asyncio.sleep(wait_s)
+        else:
+            held = await queue.settle(owner, letter.letter_id, outcomes)
+        if not held:
+            self._log_lost(letter)
+
+    async def _fail(self, letter: QueuedLetter, failures: Sequence[Failure]) -> None:
+        """Ends recipients, and tells their sender, in one commit. Raises StoreError, and then nothing of it is done."""
+        if not failures:
+            return
         context = self._context
         for failure in failures:
             self._log("delivery.failed", letter, failure.recipient, failure.result)
-        if failures:
-            await return_to_sender(context, letter, failures)
-        settled = [
-            *outcomes,
-            *(
-                Outcome(failure.recipient.recipient_id, RecipientState.FAILED, failure.result.text)
-                for failure in failures
-            ),
+        bounce = await make_bounce(context, letter, failures)
+        outcomes = [
+            Outcome(failure.recipient.recipient_id, RecipientState.FAILED, failure.result.text)
+            for failure in failures
         ]
-        if settled and not await context.store.queue.settle(context.owner, letter.letter_id, settled):
-            context.log.event("queue.lease_lost", trace=letter.trace_id, letter=letter.letter_id)
+        bounces = [bounce] if bounce is not None else []
+        if not await context.store.queue.settle(context.owner, letter.letter_id, outcomes, bounces):
+            self._log_lost(letter)
+        elif bounce is not None:
+            log_bounced(context, letter, failures, bounce)
+
+    def _log_lost(self, letter: QueuedLetter) -> None:
+        self._context.log.event("queue.lease_lost", trace=letter.trace_id, letter=letter.letter_id)
 
     def _log(
         self,

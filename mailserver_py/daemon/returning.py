@@ -1,4 +1,7 @@
-"""Returns failed letters to their senders: makes the bounce, signs it, and puts it into the queue.
+"""Returns failed letters to their senders: makes the bounce and signs it.
+
+The bounce enters the queue by `Queue.settle`, in the commit that ends the recipients it tells of: there is exactly one
+for each failure, whenever a crash comes (promises R02, R19).
 
 What failed from the null reverse-path is a bounce itself, or a report; it is returned to nobody (RFC 5321
 §4.5.5) and stands in the log, which the postmaster reads.
@@ -15,22 +18,25 @@ from mailserver_py.smtp.paths import parse_path
 from mailserver_py.smtp.replies import Reply
 
 from .bounce import Failure, Sender, build_bounce
-from .context import LEASE_S, DaemonContext
-from .local_delivery import deliver_local
+from .context import DaemonContext
 from .trace_fields import return_path_field
 
 
-async def return_to_sender(context: DaemonContext, letter: QueuedLetter, failures: Sequence[Failure]) -> None:
-    """One bounce for all of them. Raises StoreError when it cannot be kept for now."""
+async def make_bounce(
+    context: DaemonContext, letter: QueuedLetter, failures: Sequence[Failure]
+) -> NewLetter | None:
+    """One bounce for all of them; None, and a line in the log, when nobody can have it. Raises StoreError when
+    it cannot be kept for now.
+    """
     recipients = [failure.address for failure in failures]
     parsed = parse_path(f"<{letter.reverse_path}>", null_allowed=True)
     if parsed is None or not parsed[0].local:
         _log_unreturned(context, letter, recipients, "there is nobody to return it to")
-        return
+        return None
     reached = context.policy.recipients.resolve(parsed[0], may_relay=True)
     if isinstance(reached, Reply):
         _log_unreturned(context, letter, recipients, reached.render())
-        return
+        return None
     try:
         original = await context.store.queue.read(letter)
     except LetterDamaged:
@@ -42,33 +48,33 @@ async def return_to_sender(context: DaemonContext, letter: QueuedLetter, failure
         bounce = build_bounce(sender, letter, original, failures, message_id=trace_id, now=now)
     except UnsafeValue as error:
         _log_unreturned(context, letter, recipients, f"its sender cannot be written into a letter: {error}")
-        return
+        return None
     keys = context.signing_keys.get(sender.domain, ())
     staging = context.store.stage()
     await staging.write(return_path_field("") + sign(bounce, keys, context.clock.now_s()) + bounce)
-    queued = await context.store.queue.accept(
-        NewLetter(
-            trace_id=trace_id,
-            reverse_path="",
-            staged=await staging.finish(),
-            recipients=reached,
-            received_at_s=context.clock.now_s(),
-            smtputf8=not letter.reverse_path.isascii(),
-            eight_bit=not bounce.isascii(),
-        ),
-        context.owner,
-        LEASE_S,
+    return NewLetter(
+        trace_id=trace_id,
+        reverse_path="",
+        staged=await staging.finish(),
+        recipients=reached,
+        received_at_s=context.clock.now_s(),
+        smtputf8=not letter.reverse_path.isascii(),
+        eight_bit=not bounce.isascii(),
     )
+
+
+def log_bounced(
+    context: DaemonContext, letter: QueuedLetter, failures: Sequence[Failure], bounce: NewLetter
+) -> None:
+    """Says where the bounce went, once it is in the queue."""
     context.log.event(
         "delivery.bounced",
         trace=letter.trace_id,
         letter=letter.letter_id,
-        recipients=recipients,
+        recipients=[failure.address for failure in failures],
         to=letter.reverse_path,
-        bounce=trace_id,
+        bounce=bounce.trace_id,
     )
-    if any(recipient.account for recipient in queued.recipients):
-        await deliver_local(context, queued)
 
 
 def _domain_for(context: DaemonContext, letter: QueuedLetter) -> str:

@@ -198,6 +198,15 @@ class QueueRules:
         assert len(await queue.lease("two", NOW_S + 500, 60, 10)) == 1
 
     @rule
+    async def test_a_lease_that_is_not_among_those_kept_alive_ends(self, site: Site) -> None:
+        queue = site.store.queue
+        kept, left = (await site.accept(outside("a@x"), outside("b@x"))).recipients
+        await queue.lease("one", NOW_S, 60, 10)
+        await queue.renew("one", NOW_S + 50, 60, [kept.recipient_id])
+        (again,) = await queue.lease("two", NOW_S + 60, 60, 10)
+        assert [recipient.recipient_id for recipient in again.recipients] == [left.recipient_id]
+
+    @rule
     async def test_lease_takes_the_longest_due_first_and_no_more_than_asked(self, site: Site) -> None:
         for moment in (30, 10, 20):
             site.now_s = NOW_S + moment

@@ -21,7 +21,7 @@ from ..values import (
     RecipientState,
     StoreError,
 )
-from . import account_changes, queue_changes
+from . import account_changes, mailbox_changes, queue_changes
 from .account_changes import Incoming
 from .index import store_errors
 from .writer import Job, Run
@@ -56,9 +56,11 @@ class EmbeddedQueue:
         letters: Sequence[QueuedLetter] = await self.store.perform(job)
         return letters
 
-    async def renew(self, owner: str, now_s: int, lease_s: int) -> None:
+    async def renew(
+        self, owner: str, now_s: int, lease_s: int, recipient_ids: Sequence[int] | None = None
+    ) -> None:
         await self.store.perform(
-            self.job(lambda site: queue_changes.renew_leases(site, owner, now_s, lease_s))
+            self.job(lambda site: queue_changes.renew_leases(site, owner, now_s, lease_s, recipient_ids))
         )
 
     async def deliver_local(self, letter: QueuedLetter, now_s: int) -> Sequence[Outcome]:
@@ -85,7 +87,11 @@ class EmbeddedQueue:
             )
 
         def step(account: str, recipients: Sequence[QueuedRecipient]) -> Run:
+            rules = self.store.rules_of(account)
+
             def run(db: sqlite3.Connection) -> None:
+                if rules is not None:
+                    mailbox_changes.set_rules(db, rules)
                 mailbox_ids = account_changes.deliver(
                     db, recipients, incoming[0], self.store.writer.done_below
                 )

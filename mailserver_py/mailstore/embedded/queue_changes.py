@@ -157,11 +157,20 @@ def make_recipient(row: Sequence[Any]) -> QueuedRecipient:
     return QueuedRecipient(*values)
 
 
-def renew_leases(site: sqlite3.Connection, owner: str, now_s: int, lease_s: int) -> None:
+def renew_leases(
+    site: sqlite3.Connection,
+    owner: str,
+    now_s: int,
+    lease_s: int,
+    recipient_ids: Sequence[int] | None = None,
+) -> None:
     """Moves the end of the owner's leases; those that ended and were taken by another are no longer its own."""
+    wanted = "" if recipient_ids is None else "AND recipient_id IN (SELECT value FROM json_each(?))"
+    some = () if recipient_ids is None else (json.dumps(list(recipient_ids)),)
     site.execute(
-        "UPDATE recipients SET due_at_s = ? WHERE lease_owner = ? AND lease_owner <> '' AND state = 'waiting'",
-        (now_s + lease_s, owner),
+        "UPDATE recipients SET due_at_s = ? WHERE lease_owner = ? AND lease_owner <> '' AND state = 'waiting'"
+        f" {wanted}",
+        (now_s + lease_s, owner, *some),
     )
 
 
