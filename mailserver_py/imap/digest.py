@@ -6,8 +6,11 @@ have to be made again.
 
 from __future__ import annotations
 
+import re
+
 from ..mailstore.values import Digest
 from ..message.date import parse_date
+from ..message.header import Header
 from ..message.mime import Part, parse_structure
 from ..message.words import decode_text
 from .bodystructure import serialize_structure
@@ -42,8 +45,24 @@ def derive(letter: bytes) -> Digest:
         header_bytes=root.body_start,
         sent_at_s=int(sent_at.timestamp()) if sent_at else 0,
         subject=decode_text(subject)[:SUBJECT_MAX_CHARS] if subject else "",
+        thread_ids=derive_thread_ids(header),
         message_id=(header.value(b"message-id") or b"").decode("utf-8", "replace"),
     )
+
+
+_MESSAGE_ID = re.compile(rb"<([^<>\s]{1,1000})>")
+ANCESTORS_MAX_COUNT = 100
+"""Of the nearest ancestors; longer References come from programs that never trim them."""
+
+
+def derive_thread_ids(header: Header) -> str:
+    """The letter's own id, a line end, and its ancestors', oldest first (RFC 5256 §2.3): what THREAD reads."""
+    own = _MESSAGE_ID.search(header.value(b"message-id") or b"")
+    ancestors = _MESSAGE_ID.findall(header.value(b"references") or b"")
+    if not ancestors:
+        ancestors = _MESSAGE_ID.findall(header.value(b"in-reply-to") or b"")[:1]
+    found = (own[1] if own else b"") + b"\n" + b" ".join(ancestors[-ANCESTORS_MAX_COUNT:])
+    return found.decode("utf-8", "replace")
 
 
 def _derive_node(part: Part) -> Node:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ..message.addresslist import Group, Mailbox, parse_address_list
 from ..message.header import Header
 from ..message.words import decode_text
+from .collation import casemap
 from .strings import NIL, serialize_nstring, serialize_string
 
 ADDRESS_MEMBERS_COUNT = 4
@@ -95,13 +96,21 @@ class Envelope:
     """By lower-case field name; fields without addresses are missing."""
 
     def text(self, name: str) -> str:
-        """An address field as one text for searching: every name and address, decoded, folded in case."""
-        return ", ".join(map(_text_of, self.addresses.get(name, ()))).casefold()
+        """An address field as one text for searching: every name and address, decoded, as texts are compared."""
+        return casemap(", ".join(map(_text_of, self.addresses.get(name, ()))))
 
     def first_mailbox(self, name: str) -> str:
         """The local part of the first address, folded (RFC 5256 §3); empty when there is none."""
         for address in self.addresses.get(name, ()):
-            return decode_text(address[2] or b"").casefold()
+            return casemap(decode_text(address[2] or b""))
+        return ""
+
+    def first_display(self, name: str) -> str:
+        """What a client shows of the first address: its name, else the address (RFC 5957 §3); empty when none."""
+        for address in self.addresses.get(name, ()):
+            display, _, local, domain = address
+            where = (local or b"") + (b"@" + domain if domain else b"")
+            return casemap(decode_text(display or where))
         return ""
 
 

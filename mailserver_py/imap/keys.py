@@ -15,6 +15,7 @@ from ..message.header import find_header_end, parse_fields
 from ..message.mime import parse_structure
 from ..message.text import search_text, surely_lacks
 from ..message.words import decode_text
+from .collation import casemap
 from .cursor import Cursor
 from .dates import day_of
 from .program import All, Either, Facts, Needs, Node, Not, Test, wanted_text
@@ -40,7 +41,7 @@ class Asked:
     def text(self) -> str:
         """An astring in the command's charset, folded for comparing."""
         try:
-            return self.cursor.astring().decode(self.charset).casefold()
+            return casemap(self.cursor.astring().decode(self.charset))
         except UnicodeError:
             raise bad(b"The string is not in the charset") from None
 
@@ -147,7 +148,7 @@ def _address(name: str) -> Callable[[Asked], Node]:
 def _subject(asked: Asked) -> Node:
     asked.cursor.space()
     text = asked.text()
-    return Test(Needs.DIGEST, lambda facts: text in facts.subject.casefold(), ("subject",))
+    return Test(Needs.DIGEST, lambda facts: text in casemap(facts.subject), ("subject",))
 
 
 def _header(asked: Asked) -> Node:
@@ -162,7 +163,7 @@ def _header(asked: Asked) -> Node:
         if lowered not in facts.letter[:end].lower():
             return False  # most letters lack most fields, and this is fifty times cheaper than reading them
         fields = parse_fields(facts.letter, 0, end).all(name)
-        return any(text in decode_text(field.raw_value).casefold() for field in fields)
+        return any(text in casemap(decode_text(field.raw_value)) for field in fields)
 
     return Test(Needs.LETTER, holds)
 
@@ -183,19 +184,24 @@ def _in_letter(letter: bytes, text: str, *, header: bool) -> bool:
     if surely_lacks(letter, text):
         return False
     root = parse_structure(letter)
-    return any(text in piece.casefold() for piece in search_text(letter, root, with_header=header))
+    return any(text in casemap(piece) for piece in search_text(letter, root, with_header=header))
 
 
 def _numbers(asked: Asked, *, uid: bool) -> Node:
-    """A set of messages; it means the numbers of the moment when the search begins."""
+    """A set of messages; sequence numbers mean the messages that had them when the search began (RFC 5267 §4.3), UIDs
+    also those that come later."""
     wanted = asked.cursor.sequence_set()
-    chosen: dict[int, frozenset[int]] = {}
+    chosen: list[frozenset[int]] = []
+    changing = uid and not wanted.saved
+    last_seen = [-1]
 
     def holds(facts: Facts) -> bool:
-        picked = chosen.get(id(facts.box))
-        if picked is None:
-            picked = chosen[id(facts.box)] = frozenset(facts.box.pick(wanted, uid=uid, lenient=True))
-        return facts.at in picked
+        box = facts.box
+        last = box.uids[-1] if box.uids else 0
+        if not chosen or (changing and last_seen[0] != last):
+            last_seen[0] = last
+            chosen[:] = [frozenset(box.uids[at] for at in box.pick(wanted, uid=uid, lenient=True))]
+        return box.uids[facts.at] in chosen[0]
 
     return Test(Needs.VIEW, holds)
 

@@ -1,8 +1,4 @@
-"""Sort criteria: RFC 5256 §3, base subjects §2.1. One row each.
-
-Deviation: text sorts by Unicode's folded case, where RFC 5256 §2.3 asks for i;unicode-casemap (RFC 5051), which
-decomposes as well; the two differ in where accented letters stand.
-"""
+"""Sort criteria: RFC 5256 §3, base subjects §2.1, SORT=DISPLAY: RFC 5957. One row each."""
 
 from __future__ import annotations
 
@@ -11,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .collation import casemap
 from .cursor import Cursor
 from .envelope import parse_envelope
 from .program import DIGEST_MESSAGES
@@ -39,14 +36,22 @@ class Criterion:
 
 
 def base_subject(subject: str) -> str:
-    """RFC 5256 §2.1, by its numbered steps."""
+    """RFC 5256 §2.1."""
+    return reduce_subject(subject)[0]
+
+
+def reduce_subject(subject: str) -> tuple[str, bool]:
+    """The base subject, by RFC 5256 §2.1's numbered steps, and whether it was an answer's or a forwarded letter's."""
     text = _SPACES.sub(" ", subject)
+    answer = False
     while True:
         while match := _TRAILER.search(text):  # (2)
+            answer = answer or not match[0].isspace()
             text = text[: match.start()]
         while True:
             before = text
             while match := _LEADER.match(text):  # (3)
+                answer = answer or not match[0].isspace()
                 text = text[match.end() :]
             if (match := _BLOB.match(text)) and match.end() < len(text):  # (4)
                 text = text[match.end() :]
@@ -54,8 +59,9 @@ def base_subject(subject: str) -> str:
                 break
         if text[:5].lower() == "[fwd:" and text.endswith("]"):  # (6)
             text = text[5:-1]
+            answer = True
             continue
-        return text
+        return text, answer
 
 
 def _address(name: str) -> Callable[[Selected, int, Row], int | str]:
@@ -63,6 +69,15 @@ def _address(name: str) -> Callable[[Selected, int, Row], int | str]:
         envelope = row["envelope"]
         assert isinstance(envelope, bytes)
         return parse_envelope(envelope).first_mailbox(name)
+
+    return key
+
+
+def _display(name: str) -> Callable[[Selected, int, Row], int | str]:
+    def key(box: Selected, at: int, row: Row) -> str:
+        envelope = row["envelope"]
+        assert isinstance(envelope, bytes)
+        return parse_envelope(envelope).first_display(name)
 
     return key
 
@@ -78,9 +93,11 @@ CRITERIA: tuple[Criterion, ...] = (
     Criterion(b"ARRIVAL", lambda box, at, row: box.received[at]),
     Criterion(b"CC", _address("cc"), ("envelope",)),
     Criterion(b"DATE", _date, ("sent_at_s",)),
+    Criterion(b"DISPLAYFROM", _display("from"), ("envelope",)),
+    Criterion(b"DISPLAYTO", _display("to"), ("envelope",)),
     Criterion(b"FROM", _address("from"), ("envelope",)),
     Criterion(b"SIZE", lambda box, at, row: box.sizes[at]),
-    Criterion(b"SUBJECT", lambda box, at, row: base_subject(str(row["subject"])).casefold(), ("subject",)),
+    Criterion(b"SUBJECT", lambda box, at, row: casemap(base_subject(str(row["subject"]))), ("subject",)),
     Criterion(b"TO", _address("to"), ("envelope",)),
 )
 
@@ -119,10 +136,8 @@ async def sort(box: Selected, positions: Sequence[int], orders: Sequence[Order])
     """Positions in the order asked for; sequence numbers decide between equals (RFC 5256 §3)."""
     columns = tuple(dict.fromkeys(column for order in orders for column in order.criterion.columns))
     keys: dict[int, list[Any]] = {}
-    for start in range(0, len(positions), DIGEST_MESSAGES):
-        chunk = positions[start : start + DIGEST_MESSAGES]
-        for at, row in (await _rows(box, chunk, columns)).items():
-            keys[at] = [order.criterion.key(box, at, row) for order in orders]
+    for at, row in (await read_rows(box, positions, columns)).items():
+        keys[at] = [order.criterion.key(box, at, row) for order in orders]
     ordered = sorted(keys)
     for number in reversed(range(len(orders))):
         # Stable, the least important criterion first; `reverse` keeps equals in their order, too.
@@ -130,13 +145,14 @@ async def sort(box: Selected, positions: Sequence[int], orders: Sequence[Order])
     return ordered
 
 
-async def _rows(box: Selected, positions: Sequence[int], columns: Sequence[str]) -> dict[int, Row]:
-    """By position; messages that vanished are missing."""
+async def read_rows(box: Selected, positions: Sequence[int], columns: Sequence[str]) -> dict[int, Row]:
+    """Digest columns by position; messages that vanished are missing."""
     if not columns:
         return {at: {} for at in positions}
-    uids = [box.uids[at] for at in positions]
-    by_uid = dict(zip(uids, positions, strict=True))
-    rows = await box.account.digests(box.mailbox.mailbox_id, uids, columns)
-    return {
-        by_uid[uid]: dict(zip(columns, values, strict=True)) for uid, *values in rows if isinstance(uid, int)
-    }
+    found: dict[int, Row] = {}
+    for start in range(0, len(positions), DIGEST_MESSAGES):
+        uids = [box.uids[at] for at in positions[start : start + DIGEST_MESSAGES]]
+        for uid, *values in await box.account.digests(box.mailbox.mailbox_id, uids, columns):
+            assert isinstance(uid, int)
+            found[box.index(uid)] = dict(zip(columns, values, strict=True))
+    return found

@@ -33,7 +33,7 @@ _WORD = re.compile(rb"[a-z0-9]+")
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A text to be found, folded."""
+    """A text to be found, as texts are compared."""
 
     text: str
     words: tuple[bytes, ...] | None
@@ -41,8 +41,8 @@ class Wanted:
 
 
 def wanted_text(text: str) -> Wanted:
-    """Prepares a text."""
-    return Wanted(text, tuple(_WORD.findall(text.encode())) if text.isascii() else None)
+    """Prepares a text that `casemap` made."""
+    return Wanted(text, tuple(_WORD.findall(text.lower().encode())) if text.isascii() else None)
 
 
 @dataclass(slots=True)

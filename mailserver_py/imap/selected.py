@@ -61,6 +61,7 @@ class Selected:
         self._told_count = len(self.uids)
         self._told_keywords = len(self.known_keywords)
         self._gone: set[int] = set()
+        self._touched: set[int] = set()
         self._safe_modseq = self.modseq
         """Everything up to this one is told, or will be by the next `updates` whatever it may not say."""
         self._changed: set[int] = set()
@@ -125,6 +126,16 @@ class Selected:
         """Whether there is any such message."""
         return bool(self._gone)
 
+    @property
+    def gone_uids(self) -> frozenset[int]:
+        """What is known to be expunged and was not told."""
+        return frozenset(self._gone)
+
+    def take_touched(self) -> set[int]:
+        """UIDs of messages that came or changed since the last time."""
+        touched, self._touched = self._touched, set()
+        return touched
+
     # --- what happened
 
     async def refresh(self) -> None:
@@ -155,10 +166,12 @@ class Selected:
         self.keywords.append(message.keywords)
         self._hashes += _packed_hash(message)
         self._learn((message.keywords,))
+        self._touched.add(message.uid)
 
     def _update(self, at: int, message: Message) -> None:
         self.modseqs[at] = message.modseq
         self.flags[at] = message.flags
+        self._touched.add(message.uid)
         if message.keywords != self.keywords[at]:
             self.keywords[at] = message.keywords
             self._learn((message.keywords,))

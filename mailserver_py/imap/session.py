@@ -15,10 +15,11 @@ from typing import Any
 
 from ..errors import WorldError
 from ..mailstore.port import Account
-from ..mailstore.values import NoSuchMailbox, StoreError, StoreUnavailable
-from . import commands, intake
+from ..mailstore.values import StoreError, StoreUnavailable
+from . import commands, intake, telling
 from .capabilities import list_capabilities
 from .commands.shape import Command, State, Updates
+from .contexts import Contexts
 from .cursor import Cursor
 from .deflate import CHUNK_BYTES, Deflater, Inflater, TooDense
 from .door import Door
@@ -61,6 +62,8 @@ class Session:
         self.tls = tls
         self.account: Account | None = None
         self.selected: Selected | None = None
+        self.contexts = Contexts()
+        """Searches whose results are followed (RFC 5267)."""
         self.enabled: set[bytes] = set()
         self.ended = False
         self.idling = False
@@ -204,6 +207,7 @@ class Session:
         """The selected state begins."""
         self._set_manner(box)
         self.selected = box
+        self.contexts = Contexts()
 
     def deselect(self) -> None:
         """Back to the authenticated state."""
@@ -376,19 +380,7 @@ class Session:
 
     async def tell(self, *, expunges: bool) -> None:
         """Asks the store for news of the selected mailbox and tells them."""
-        if self.selected is None:
-            return
-        try:
-            await self.selected.refresh()
-        except NoSuchMailbox:
-            # RFC 2180 §3: the one way that every client understands.
-            self.selected = None
-            await self.farewell(b"The selected mailbox was deleted")
-            return
-        except StoreError:
-            return  # the news stay where they are, the next command asks again
-        for chunk in self.selected.updates(expunges=expunges, recent=not self.rev2):
-            await self.send(chunk)
+        await telling.tell(self, expunges=expunges)
 
     async def login_failed(self) -> Reply:
         """The refusal of a login; after too many of them the connection ends."""

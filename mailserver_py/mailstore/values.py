@@ -94,6 +94,8 @@ class Digest:
     subject: str
     """Decoded, unfolded Subject."""
     message_id: str
+    thread_ids: str = ""
+    """The letter's id, a line end, and those of its ancestors, for THREAD (RFC 5256)."""
 
 
 SAVED_AT = "saved_at_s"

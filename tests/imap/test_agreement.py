@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import re
+from typing import ClassVar
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -112,6 +113,67 @@ class Client:
             assert self.flags == [serialize_flags(row.flags, row.keywords) for row in rows]
 
 
+ESEARCH = re.compile(rb'\* ESEARCH \(TAG "([^"]*)"\) UID(.*)')
+ADDED = re.compile(rb"(ADDTO|REMOVEFROM) \(([^)]*)\)")
+
+
+class FollowingClient(Client):
+    """One that follows two searches (RFC 5267 §4.3); what it was told adds up to what it would find."""
+
+    followed: ClassVar = {
+        b"f1": b"UID SEARCH RETURN (UPDATE%s) FLAGGED",
+        b"f2": b"UID SORT RETURN (UPDATE%s) (REVERSE SIZE REVERSE ARRIVAL) UTF-8 UNSEEN",
+    }
+
+    async def start(self) -> None:
+        await super().start()
+        self.results: dict[bytes, list[int]] = {}
+        for tag, command in self.followed.items():
+            await self.session.receive(tag + b" " + command % b" ALL" + b"\r\n")
+            self.hear_all(self.door.take())
+
+    def hear_all(self, data: bytes) -> None:
+        for line in data.split(b"\r\n"):
+            self.hear(line, b"SEARCH")
+
+    def hear(self, line: bytes, kind: bytes) -> None:
+        super().hear(line, kind)
+        match = ESEARCH.fullmatch(line)
+        if match is None or match[1] not in self.followed:
+            return
+        if match[2].startswith(b" ALL ") or not match[2]:
+            self.results[match[1]] = in_order(match[2][5:])
+        result = self.results[match[1]]
+        for verb, pairs in ADDED.findall(match[2]):
+            words = pairs.split()
+            for place, numbers in zip(map(int, words[::2]), map(in_order, words[1::2]), strict=True):
+                if verb == b"ADDTO" and place:
+                    result[place - 1 : place - 1] = numbers
+                elif verb == b"ADDTO":
+                    result[:] = sorted({*result, *numbers})
+                else:
+                    assert set(numbers) <= set(result)
+                    assert not place or result[place - 1 : place - 1 + len(numbers)] == numbers
+                    result[:] = [uid for uid in result if uid not in numbers]
+
+    async def check(self, account: MemoryAccount) -> None:
+        await super().check(account)
+        told = {tag: list(result) for tag, result in self.results.items()}
+        for tag, command in self.followed.items():
+            await self.session.receive(b'x CANCELUPDATE "' + tag + b'"\r\n')
+            await self.session.receive(tag + b" " + command % b" ALL" + b"\r\n")
+            self.hear_all(self.door.take())
+        assert self.results == told
+
+
+def in_order(numbers: bytes) -> list[int]:
+    found: list[int] = []
+    for part in numbers.split(b",") if numbers else ():
+        first, _, last = part.partition(b":")
+        found.extend(range(int(first), int(last or first) + 1))
+    return found
+
+
 class ResyncClient(Client):
     """One that loses its connection and knows only what it heard (RFC 7162 §3.2): after QRESYNC it knows all."""
 
@@ -177,7 +239,8 @@ COMMANDS = [
     b"SEARCH ALL", b"UID SEARCH ALL", b"UID STORE 1:9 +FLAGS (\\Flagged)", b"COPY 1 INBOX", b"MOVE 1 Trash",
     b"REPLACE 2 INBOX {2+}\r\n\r\n", b"UID REPLACE * Sent {2+}\r\n\r\n",
     b"*", b"*", b"UID FETCH 1:* (FLAGS MODSEQ)", b"FETCH 1 (FLAGS MODSEQ)",
-    b"UID MOVE 2 INBOX", b"APPEND INBOX {2+}\r\n\r\n", b"UID FETCH 1:* (FLAGS)", b"CHECK",
+    b"UID MOVE 2 INBOX", b"APPEND INBOX {2+}\r\n\r\n",
+    b"APPEND INBOX (\\Flagged) {9+}\r\nA: b\r\n\r\nx", b"UID FETCH 1:* (FLAGS)", b"CHECK",
 ]  # fmt: skip
 
 
@@ -188,7 +251,7 @@ async def play(script: list[tuple[int, bytes]]) -> None:
         staging = store.stage()
         await staging.write(LETTERS["tiny"])
         await account.append("INBOX", [NewMessage(await staging.finish(), 0)])
-    clients = [Client(store), Client(store), ResyncClient(store)]
+    clients = [Client(store), FollowingClient(store), ResyncClient(store)]
     for client in clients:
         await client.start()
     for number, command in script:

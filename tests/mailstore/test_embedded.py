@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from mailserver_py.errors import OperatorError
 from mailserver_py.mailstore.embedded import EmbeddedStore
 from mailserver_py.mailstore.embedded.index import FOLDER_LIMIT_BYTES, folder_name
 from mailserver_py.mailstore.port import Store
-from mailserver_py.mailstore.values import SAVED_AT, NewMessage
+from mailserver_py.mailstore.values import NO_RULES, SAVED_AT, NewMessage
 
 from .contract import StoreContract
 from .site import ALICE, BOB, NOW_S, Site, digest, local, outside, rule
@@ -21,7 +22,11 @@ from .site import ALICE, BOB, NOW_S, Site, digest, local, outside, rule
 def open_embedded(site: Site) -> EmbeddedStore:
     """A store in the site's folder."""
     return EmbeddedStore.open(
-        site.folder / "store", announce=site.announced.append, digest=digest, clock=lambda: site.now_s
+        site.folder / "store",
+        announce=site.announced.append,
+        digest=digest,
+        clock=lambda: site.now_s,
+        rules=lambda name: site.rules.get(name, NO_RULES),
     )
 
 
@@ -220,9 +225,7 @@ class TestEngine:
             site = Site(tmp_path, open_embedded)
             await site.append(await site.account(), count=2)
             await site.store.close()
-            execute(site, place, "ALTER TABLE messages DROP COLUMN saved_at_s")
-            execute(site, place, "DROP TABLE url_keys")
-            execute(site, place, "PRAGMA user_version = 1")
+            make_first_version(site.folder / "store" / place)
             site.store = open_embedded(site)
             account = await site.account()
             inbox = await site.inbox(account)
@@ -231,6 +234,8 @@ class TestEngine:
             assert dates == [NOW_S, NOW_S, NOW_S]
             await site.deliver(await site.accept(local()))
             assert [m.uid for m in await account.messages(inbox.mailbox_id)] == [1, 2, 3, 4]
+            assert all("have no digest" in finding for finding in await site.store.check())
+            await site.store.check(repair=True)
             assert await site.store.check() == []
             await site.store.close()
 
@@ -263,6 +268,22 @@ async def new_message(site: Site, octets: bytes) -> NewMessage:
     """A message of these octets."""
 
     return NewMessage(await site.staged(octets), site.now_s)
+
+
+def make_first_version(path: Path) -> None:
+    """Puts an account's database back to how the first version would have written it."""
+    old = path.with_name("old.db")
+    with closing(sqlite3.connect(old, isolation_level=None)) as db:
+        db.executescript((Path(__file__).parent / "first_version.sql").read_text())
+        db.execute("ATTACH ? AS now", (str(path),))
+        for (table,) in db.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'").fetchall():
+            if not table.startswith("sqlite_"):
+                columns = ", ".join(row[1] for row in db.execute(f"PRAGMA main.table_info({table})"))
+                db.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM now.{table}")
+        db.execute("PRAGMA main.user_version = 1")
+    for log in ("-wal", "-shm"):
+        path.with_name(path.name + log).unlink(missing_ok=True)
+    old.replace(path)
 
 
 def execute(site: Site, place: str, statement: str) -> None:

@@ -19,6 +19,7 @@ from ..replies import bad
 from . import (
     append,
     authenticate,
+    cancelupdate,
     capability,
     check,
     close,
@@ -48,6 +49,7 @@ from . import (
     status,
     store,
     subscribe,
+    thread,
     unauthenticate,
     unselect,
 )
@@ -81,6 +83,8 @@ MENU: tuple[Command[Any], ...] = (
     expunge.COMMAND,
     search.COMMAND,
     sort.COMMAND,
+    thread.COMMAND,
+    cancelupdate.COMMAND,
     fetch.COMMAND,
     store.COMMAND,
     copy.COMMAND,

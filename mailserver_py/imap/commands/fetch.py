@@ -1,5 +1,5 @@
 """FETCH: RFC 9051 §6.4.5; the items are `imap.items`' rows. CHANGEDSINCE and VANISHED: RFC 7162
-§3.1.4.1, §3.2.6.
+§3.1.4.1, §3.2.6. PARTIAL: RFC 9394 §3.3.
 
 Messages are answered batch by batch, and batches are written in chunks of about CHUNK_BYTES, so that the memory of a
 FETCH does not grow with the mailbox.
@@ -16,6 +16,7 @@ from ..cursor import Cursor
 from ..items import FLAGS_ITEM, MODSEQ_ITEM, UID_ITEM, Batch, Item, parse_items, render
 from ..qresync import serialize_earlier
 from ..replies import Reply, bad, no, ok
+from ..results import Range, parse_range
 from ..selected import Selected
 from ..sequence import SequenceSet
 from .shape import Command, State, Updates
@@ -41,6 +42,7 @@ class Fetch:
     enables: frozenset[bytes]
     changed_since: int | None = None
     vanished: bool = False
+    partial: Range | None = None
 
 
 def parse(cursor: Cursor) -> Fetch:
@@ -51,11 +53,15 @@ def parse(cursor: Cursor) -> Fetch:
     wanted = parse_items(cursor)
     since: list[int] = []
     vanished: list[bool] = []
+    partial: list[Range] = []
 
     def modifier() -> None:
         name = cursor.word()
         if name == b"VANISHED" and cursor.uid:
             vanished.append(True)
+        elif name == b"PARTIAL" and cursor.uid:
+            cursor.space()
+            partial.append(parse_range(cursor))
         elif name == b"CHANGEDSINCE":
             cursor.space()
             since.append(cursor.number())
@@ -76,7 +82,15 @@ def parse(cursor: Cursor) -> Fetch:
         enables |= {b"CONDSTORE"}
         if MODSEQ_ITEM not in items:
             items = (*items, MODSEQ_ITEM)
-    return Fetch(messages, items, cursor.uid, enables, since[-1] if since else None, bool(vanished))
+    return Fetch(
+        messages,
+        items,
+        cursor.uid,
+        enables,
+        since[-1] if since else None,
+        bool(vanished),
+        partial[-1] if partial else None,
+    )
 
 
 async def run(session: Session, request: Fetch) -> Reply:
@@ -87,6 +101,8 @@ async def run(session: Session, request: Fetch) -> Reply:
         await session.enable(name)
     box = session.box()
     positions = box.pick(request.messages, uid=request.uid)
+    if request.partial is not None:
+        positions = list(request.partial.slice(positions))
     if request.changed_since is not None:
         positions = [at for at in positions if box.modseqs[at] > request.changed_since]
         if request.vanished:

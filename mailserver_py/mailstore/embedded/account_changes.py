@@ -140,7 +140,7 @@ def keep_digest(db: sqlite3.Connection, letter_id: int, digest: Digest) -> None:
     """Writes what was derived from a letter."""
     d = digest
     db.execute(
-        "INSERT OR REPLACE INTO digests VALUES (?,?,?,?,?,?,?,?,?)",
+        "INSERT OR REPLACE INTO digests VALUES (?,?,?,?,?,?,?,?,?,?)",
         (
             letter_id,
             d.envelope,
@@ -151,6 +151,7 @@ def keep_digest(db: sqlite3.Connection, letter_id: int, digest: Digest) -> None:
             d.sent_at_s,
             d.subject,
             d.message_id,
+            d.thread_ids,
         ),
     )
 

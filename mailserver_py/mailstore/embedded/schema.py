@@ -22,7 +22,7 @@ T = TypeVar("T")
 SYNCHRONOUS = "FULL"
 
 SITE_VERSION = 1
-ACCOUNT_VERSION = 2
+ACCOUNT_VERSION = 3
 
 BUSY_LIMIT_S = 10.0
 """How long a reader, or the making of a database, waits for another process: far above any commit, it means a hang."""
@@ -74,7 +74,7 @@ CREATE TABLE letters (
 CREATE TABLE digests (
   letter_id INTEGER PRIMARY KEY, envelope BLOB NOT NULL, bodystructure BLOB NOT NULL, body BLOB NOT NULL,
   parts BLOB NOT NULL, header_bytes INTEGER NOT NULL, sent_at_s INTEGER NOT NULL, subject TEXT NOT NULL,
-  message_id TEXT NOT NULL);
+  message_id TEXT NOT NULL, thread_ids TEXT NOT NULL DEFAULT '');
 CREATE TABLE messages (
   mailbox_id INTEGER NOT NULL, uid INTEGER NOT NULL, modseq INTEGER NOT NULL, flags INTEGER NOT NULL,
   keywords TEXT NOT NULL, size_bytes INTEGER NOT NULL, received_at_s INTEGER NOT NULL, sha256 TEXT NOT NULL,
@@ -96,6 +96,10 @@ ACCOUNT_STEPS: dict[int, str] = {
 ALTER TABLE messages ADD COLUMN saved_at_s INTEGER NOT NULL DEFAULT 0;
 UPDATE messages SET saved_at_s = received_at_s;
 CREATE TABLE url_keys (mailbox_id INTEGER PRIMARY KEY, key BLOB NOT NULL);
+""",
+    2: """
+ALTER TABLE digests ADD COLUMN thread_ids TEXT NOT NULL DEFAULT '';
+DELETE FROM digests;
 """,
 }
 """What leads from a version to the next. A release that knows only the old version refuses the new one."""
