@@ -143,7 +143,32 @@ class Usage:
     size_bytes: int
     message_count: int
     quota_bytes: int
-    """0: no limit."""
+    """0: no limit, as with the others."""
+    mailbox_count: int = 0
+    message_limit_count: int = 0
+    mailbox_limit_count: int = 0
+    grace_bytes: int = 0
+    """What a delivery may go beyond `quota_bytes`; an append or a copy may not."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRules:
+    """What the site wishes for an account; the store keeps them with it."""
+
+    quota_bytes: int = 0
+    """0: no limit, as with the others."""
+    message_limit_count: int = 0
+    mailbox_limit_count: int = 0
+    grace_bytes: int = 0
+    """What a delivery may go beyond the quota, so that a letter is not refused for the last few octets."""
+    kept_for_s: int = 0
+    """How long expunged messages can be taken back; 0: they go at once."""
+    is_held: bool = False
+    """Legal hold: expunged messages are kept for ever, and the account cannot be erased."""
+
+
+NO_RULES = AccountRules()
+"""No limits, nothing kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +307,14 @@ class OverQuota(StoreError):
 
 class MessageGone(StoreError):
     """A message that was named does not exist any more (IMAP: EXPUNGEISSUED)."""
+
+
+class NoSuchAccount(StoreError):
+    """The store has no account of this name."""
+
+
+class AccountHeld(StoreError):
+    """The account is under legal hold: nothing of it may be removed for good."""
 
 
 class StoreUnavailable(StoreError):

@@ -6,13 +6,14 @@ from abc import ABC, abstractmethod
 
 from mailserver_py.mailstore.port import Store
 
+from .contract_keeping import KeepingRules
 from .contract_mailboxes import MailboxRules
 from .contract_messages import MessageRules
 from .contract_queue import QueueRules
 from .site import Site, rule
 
 
-class StoreContract(MailboxRules, MessageRules, QueueRules, ABC):
+class StoreContract(MailboxRules, MessageRules, QueueRules, KeepingRules, ABC):
     """All rules. `open_store` opens the store in `site.folder`, with its announcements, digest and clock."""
 
     @abstractmethod

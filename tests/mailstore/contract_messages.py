@@ -355,7 +355,7 @@ class MessageRules:
 
     @rule
     async def test_replace_counts_only_the_difference_against_the_quota(self, site: Site) -> None:
-        account = await site.store.account("small@example.test", 1000)
+        account = await site.account("small@example.test", 1000)
         await account.append("INBOX", [NewMessage(await site.staged("x" * 900), 1)])
         inbox = await account.mailbox("INBOX")
         await account.replace(inbox.mailbox_id, 1, "INBOX", NewMessage(await site.staged("y" * 950), 1))

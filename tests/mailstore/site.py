@@ -10,6 +10,7 @@ from typing import Any
 
 from mailserver_py.mailstore.port import Account, Store
 from mailserver_py.mailstore.values import (
+    AccountRules,
     Appended,
     Changed,
     Digest,
@@ -45,6 +46,8 @@ class Site:
         self.now_s = NOW_S
         self.announced: list[Changed] = []
         self.count = 0
+        self.rules: dict[str, AccountRules] = {}
+        """The site's wish for accounts; for the others, their quota is the argument of `account`."""
         self.store = make(self)
 
     async def reopen(self) -> None:
@@ -54,7 +57,9 @@ class Site:
 
     async def account(self, name: str = ALICE, quota_bytes: int = 0) -> Account:
         """An account."""
-        return await self.store.account(name, quota_bytes)
+        if quota_bytes:
+            self.rules[name] = AccountRules(quota_bytes)
+        return await self.store.account(name)
 
     async def staged(self, text: bytes | str = b"") -> Staged:
         """A complete letter; without a text, one like no other."""
@@ -79,10 +84,14 @@ class Site:
         self, *recipients: NewRecipient, text: str = "", owner: str = "", lease_s: int = 0
     ) -> QueuedLetter:
         """Accepts a letter."""
-        letter = NewLetter(
-            f"trace{self.count}", "sender@peer.test", await self.staged(text), recipients, self.now_s
+        return await self.store.queue.accept(await self.letter(*recipients, text=text), owner, lease_s)
+
+    async def letter(self, *recipients: NewRecipient, text: str = "", account: str = "") -> NewLetter:
+        """A letter from the world, or from an account."""
+        trace_id = f"trace{self.count}"
+        return NewLetter(
+            trace_id, "sender@peer.test", await self.staged(text), recipients, self.now_s, account
         )
-        return await self.store.queue.accept(letter, owner, lease_s)
 
     async def deliver(self, letter: QueuedLetter) -> Sequence[Outcome]:
         """Delivers to the local recipients."""

@@ -29,7 +29,7 @@ from ..values import (
     StoreUnavailable,
     Usage,
 )
-from . import account_changes, account_reads, mailbox_changes, transfers
+from . import account_changes, account_reads, mailbox_changes, removals, transfers
 from .account_changes import Incoming
 from .index import store_errors
 from .writer import Job
@@ -138,9 +138,10 @@ class EmbeddedAccount:
 
     async def delete(self, name: str) -> None:
         wanted = known_name(name)
+        now_s = int(self.store.clock())
 
         def run(db: sqlite3.Connection) -> None:
-            mailbox_id, hashes = mailbox_changes.delete_mailbox(db, wanted)
+            mailbox_id, hashes = mailbox_changes.delete_mailbox(db, wanted, now_s)
             job.released.extend(hashes)
             job.changed.append(Changed(self.name, mailbox_id))
 
@@ -188,9 +189,10 @@ class EmbeddedAccount:
 
     async def replace(self, mailbox_id: int, uid: int, target: str, message: NewMessage) -> Appended:
         wanted = known_name(target)
+        now_s = int(self.store.clock())
 
         def put(db: sqlite3.Connection, letters: Sequence[Incoming]) -> Appended:
-            target_id, appended, hashes = transfers.replace(db, mailbox_id, uid, wanted, letters[0])
+            target_id, appended, hashes = transfers.replace(db, mailbox_id, uid, wanted, letters[0], now_s)
             job.released.extend(hashes)
             job.changed.extend(Changed(self.name, changed) for changed in {target_id, mailbox_id})
             return appended
@@ -258,10 +260,12 @@ class EmbeddedAccount:
         return answer
 
     async def expunge(self, mailbox_id: int, uids: Sequence[int] | None = None) -> Sequence[int]:
-        return await self.removing(mailbox_id, lambda db: account_changes.expunge(db, mailbox_id, uids))
+        now_s = int(self.store.clock())
+        return await self.removing(mailbox_id, lambda db: removals.expunge(db, mailbox_id, uids, now_s))
 
     async def remove(self, mailbox_id: int, uids: Sequence[int]) -> Sequence[int]:
-        return await self.removing(mailbox_id, lambda db: account_changes.remove(db, mailbox_id, uids))
+        now_s = int(self.store.clock())
+        return await self.removing(mailbox_id, lambda db: removals.remove(db, mailbox_id, uids, now_s))
 
     async def removing(
         self, mailbox_id: int, remove: Callable[[sqlite3.Connection], tuple[list[int], list[str]]]

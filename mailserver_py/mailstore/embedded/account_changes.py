@@ -1,4 +1,5 @@
-"""What changes messages, inside a transaction of one account's database: append, deliver, flags, expunge.
+"""What changes messages, inside a transaction of one account's database: append, deliver, flags. What takes them away
+is in `removals.py`.
 
 Each function gets the connection and plain values, and returns the port's answer. MODSEQ comes from one counter for the
 account, so it also grows across mailboxes; one call uses one value.
@@ -80,11 +81,18 @@ def require_mailbox(db: sqlite3.Connection, mailbox_id: int) -> None:
         raise NoSuchMailbox(f"mailbox {mailbox_id}")
 
 
-def require_room(db: sqlite3.Connection, more_bytes: int) -> None:
-    """Raises OverQuota when the account cannot hold so much more."""
-    size_bytes, quota_bytes = db.execute("SELECT size_bytes, quota_bytes FROM account").fetchone()
-    if quota_bytes and size_bytes + more_bytes > quota_bytes:
+def require_room(
+    db: sqlite3.Connection, more_bytes: int, more_count: int = 1, *, delivering: bool = False
+) -> None:
+    """Raises OverQuota when the account cannot hold so much more; a delivery may use the grace too."""
+    size_bytes, quota_bytes, grace_bytes, count, limit_count = db.execute(
+        "SELECT size_bytes, quota_bytes, grace_bytes, message_count, message_limit_count FROM account"
+    ).fetchone()
+    limit_bytes = quota_bytes + grace_bytes if delivering else quota_bytes
+    if quota_bytes and size_bytes + more_bytes > limit_bytes:
         raise OverQuota(f"{size_bytes} of {quota_bytes} octets are used, {more_bytes} more do not fit")
+    if limit_count and count + more_count > limit_count:
+        raise OverQuota(f"{count} of {limit_count} messages are there, {more_count} more do not fit")
 
 
 def take_modseq(db: sqlite3.Connection) -> int:
@@ -189,7 +197,7 @@ def add_messages(db: sqlite3.Connection, mailbox_id: int, letters: Sequence[Inco
 def append(db: sqlite3.Connection, mailbox: str, letters: Sequence[Incoming]) -> tuple[int, Appended]:
     """APPEND: the mailbox's id and the answer. Raises NoSuchMailbox, OverQuota."""
     mailbox_id = mailbox_id_of(db, mailbox)
-    require_room(db, sum(letter.size_bytes for letter in letters))
+    require_room(db, sum(letter.size_bytes for letter in letters), len(letters))
     return mailbox_id, add_messages(db, mailbox_id, letters)
 
 
@@ -214,7 +222,7 @@ def deliver(
         new = db.execute("INSERT OR IGNORE INTO deliveries VALUES (?)", (recipient.recipient_id,)).rowcount
         if new:
             mailbox_ids.add(find_or_inbox(db, recipient.mailbox))
-    require_room(db, len(mailbox_ids) * letter.size_bytes)
+    require_room(db, len(mailbox_ids) * letter.size_bytes, len(mailbox_ids), delivering=True)
     for mailbox_id in sorted(mailbox_ids):
         add_messages(db, mailbox_id, [letter])
     return mailbox_ids
@@ -290,60 +298,3 @@ def change_flags(change: FlagChange, message: Message, flags: int, keywords: set
         return message.flags | flags, message.keywords if new is None else " ".join(sorted(new))
     left = set(message.keywords.split()) - keywords if keywords else None
     return message.flags & ~flags, message.keywords if left is None else " ".join(sorted(left))
-
-
-def expunge(
-    db: sqlite3.Connection, mailbox_id: int, uids: Sequence[int] | None
-) -> tuple[list[int], list[str]]:
-    """EXPUNGE and UID EXPUNGE: the UIDs that went, and the files no longer referred to."""
-    return remove_where(db, mailbox_id, uids, f"AND flags & {DELETED}")
-
-
-def remove(db: sqlite3.Connection, mailbox_id: int, uids: Sequence[int]) -> tuple[list[int], list[str]]:
-    """Removes messages whatever their flags."""
-    return remove_where(db, mailbox_id, uids, "")
-
-
-def remove_where(
-    db: sqlite3.Connection, mailbox_id: int, uids: Sequence[int] | None, condition: str
-) -> tuple[list[int], list[str]]:
-    """Removes the messages that fit; the UIDs that went, and the files no longer referred to."""
-    require_mailbox(db, mailbox_id)
-    wanted, arguments = ("", ()) if uids is None else (f"AND {WANTED}", (json.dumps(list(uids)),))
-    rows = db.execute(
-        f"SELECT uid, flags, size_bytes, letter_id FROM messages WHERE mailbox_id = ? {wanted} {condition}"
-        " ORDER BY uid",
-        (mailbox_id, *arguments),
-    ).fetchall()
-    if not rows:
-        return [], []
-    remove_rows(db, mailbox_id, take_modseq(db), rows)
-    return [row[0] for row in rows], let_go(db, [row[3] for row in rows])
-
-
-def remove_rows(
-    db: sqlite3.Connection, mailbox_id: int, modseq: int, rows: Sequence[tuple[int, int, int, int]]
-) -> None:
-    """Takes rows of (uid, flags, size, letter) out of a mailbox and notes that they went."""
-    tally = Tally()
-    for _, flags, size_bytes, _ in rows:
-        tally.count(flags, size_bytes, -1)
-    keys = [(mailbox_id, row[0]) for row in rows]
-    db.executemany("DELETE FROM messages WHERE mailbox_id = ? AND uid = ?", keys)
-    db.executemany("INSERT INTO expunged VALUES (?,?,?)", [(mailbox_id, modseq, uid) for _, uid in keys])
-    add_tally(db, mailbox_id, modseq, tally)
-
-
-def let_go(db: sqlite3.Connection, letter_ids: Iterable[int]) -> list[str]:
-    """Takes one message from each letter's count; the hashes of letters that nobody in the account has any more."""
-    db.executemany(
-        "UPDATE letters SET message_count = message_count - 1 WHERE letter_id = ?", ((i,) for i in letter_ids)
-    )
-    wanted = json.dumps(sorted(set(letter_ids)))
-    gone = db.execute(
-        "DELETE FROM letters WHERE message_count <= 0 AND letter_id IN (SELECT value FROM json_each(?))"
-        " RETURNING letter_id, sha256",
-        (wanted,),
-    ).fetchall()
-    db.executemany("DELETE FROM digests WHERE letter_id = ?", [(letter_id,) for letter_id, _ in gone])
-    return [sha256 for _, sha256 in gone]

@@ -113,4 +113,9 @@ def letters(db: sqlite3.Connection, mailbox_id: int, uids: Sequence[int]) -> lis
 
 def usage(db: sqlite3.Connection) -> Usage:
     """What the account holds."""
-    return Usage(*db.execute("SELECT size_bytes, message_count, quota_bytes FROM account").fetchone())
+    return Usage(
+        *db.execute(
+            "SELECT size_bytes, message_count, quota_bytes, (SELECT count(*) FROM mailboxes), message_limit_count,"
+            " mailbox_limit_count, grace_bytes FROM account"
+        ).fetchone()
+    )

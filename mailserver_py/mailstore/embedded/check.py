@@ -17,8 +17,17 @@ from typing import TYPE_CHECKING
 from ...errors import OperatorError
 from ..values import LetterDamaged, StoreUnavailable
 from .account_changes import DELETED, SEEN, keep_digest
+from .erase import unfinished
 from .release import among_accounts, among_queue, release_files
-from .schema import ACCOUNT_VERSION, SITE_VERSION, connect, require_unmade, version_of
+from .schema import (
+    ACCOUNT_STEPS,
+    ACCOUNT_VERSION,
+    SITE_VERSION,
+    connect,
+    require_unmade,
+    upgrade,
+    version_of,
+)
 from .transaction import Step, transact
 
 if TYPE_CHECKING:
@@ -47,10 +56,13 @@ UPDATE mailboxes AS b SET
 SET_LETTERS = (
     "UPDATE letters AS l SET message_count ="
     " (SELECT count(*) FROM messages AS m WHERE m.letter_id = l.letter_id)"
+    " + (SELECT count(*) FROM kept AS k WHERE k.letter_id = l.letter_id)"
 )
 SET_ACCOUNT = (
     "UPDATE account SET message_count = (SELECT count(*) FROM messages),"
     " size_bytes = (SELECT coalesce(sum(size_bytes), 0) FROM messages),"
+    " kept_count = (SELECT count(*) FROM kept),"
+    " kept_bytes = (SELECT coalesce(sum(size_bytes), 0) FROM kept),"
     " modseq = max(modseq, (SELECT coalesce(max(highest_modseq), 0) FROM mailboxes))"
 )
 
@@ -73,6 +85,10 @@ def check_store(store: EmbeddedStore, repair: bool) -> list[str]:
             complete = False
             findings.append(f"{label(store, path)}: cannot be read: {error}")
     findings += check_files(store, wanted, repair, complete)
+    findings += [
+        f"the erasure of {name} was cut short: `mailserver erase {name} --yes` goes on"
+        for name in unfinished(store.root)
+    ]
     return findings
 
 
@@ -119,9 +135,15 @@ def check_account(
     store: EmbeddedStore, path: Path, db: sqlite3.Connection, wanted: dict[str, int], repair: bool
 ) -> Iterator[str]:
     """An account: counters against messages, letters against messages, digests against letters."""
-    if not version_of(db, path, ACCOUNT_VERSION):
+    version = version_of(db, path, ACCOUNT_VERSION)
+    if not version:
         require_unmade(path, "restore it from the backup")
         return  # its making was cut short; the next opening completes it
+    if version < ACCOUNT_VERSION:
+        db.execute("COMMIT")
+        with contextlib.closing(connect(path, writing=True)) as connection:
+            upgrade(connection, path, ACCOUNT_VERSION, ACCOUNT_STEPS)
+        db.execute("BEGIN")
     damage = structure(db)
     yield from damage
     wanted.update(db.execute("SELECT sha256, size_bytes FROM letters").fetchall())
@@ -148,7 +170,8 @@ def wrong_counters(db: sqlite3.Connection) -> Iterator[str]:
         if max_modseq > highest_modseq:
             yield f"mailbox {name!r}: MODSEQ {max_modseq} exists, HIGHESTMODSEQ says {highest_modseq}"
     for (sha256,) in db.execute(
-        "SELECT sha256 FROM letters LEFT JOIN (SELECT letter_id, count(*) AS n FROM messages GROUP BY letter_id)"
+        "SELECT sha256 FROM letters LEFT JOIN (SELECT letter_id, count(*) AS n FROM"
+        " (SELECT letter_id FROM messages UNION ALL SELECT letter_id FROM kept) GROUP BY letter_id)"
         " USING (letter_id) WHERE message_count <> coalesce(n, 0)"
     ):
         yield f"letter {sha256}: its count of messages is wrong"
@@ -157,12 +180,18 @@ def wrong_counters(db: sqlite3.Connection) -> Iterator[str]:
         " OR mailbox_id NOT IN (SELECT mailbox_id FROM mailboxes)"
     ):
         yield f"message {uid} of mailbox {mailbox_id} has no letter or no mailbox"
-    kept, counted = (
-        db.execute("SELECT message_count, size_bytes FROM account").fetchone(),
-        db.execute("SELECT count(*), coalesce(sum(size_bytes), 0) FROM messages").fetchone(),
-    )
-    if kept != counted:
-        yield f"the account holds {counted} messages and octets, its counters say {kept}"
+    for (kept_id,) in db.execute(
+        "SELECT kept_id FROM kept WHERE letter_id NOT IN (SELECT letter_id FROM letters)"
+    ):
+        yield f"expunged message {kept_id} has no letter"
+    for table, columns, word in (
+        ("messages", "message_count, size_bytes", "messages"),
+        ("kept", "kept_count, kept_bytes", "expunged messages"),
+    ):
+        kept = db.execute(f"SELECT {columns} FROM account").fetchone()
+        counted = db.execute(f"SELECT count(*), coalesce(sum(size_bytes), 0) FROM {table}").fetchone()
+        if kept != counted:
+            yield f"the account holds {counted} {word} and octets, its counters say {kept}"
 
 
 def mend_account(store: EmbeddedStore, path: Path, undigested: list[tuple[int, str]]) -> None:

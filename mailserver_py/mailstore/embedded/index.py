@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ..values import StoreUnavailable
 from .schema import ACCOUNT_STEPS, ACCOUNT_VERSION, connect, require_unmade, upgrade, version_of
-from .transaction import checkpoint, sync_folder
+from .transaction import checkpoint, sync_failures, sync_folder
 
 OPEN_COUNT = 100
 """Accounts kept open: up to six descriptors each, well below the 1,024 that a process may have without being asked."""
@@ -55,11 +55,12 @@ class Index:
         self.pins = 0
 
     def writer(self) -> sqlite3.Connection:
-        """The writing connection. Raises sqlite3.Error, OperatorError."""
+        """The writing connection. Raises sqlite3.Error, OperatorError, SyncFailed."""
         if self.writing is None:
             connection = connect(self.path, writing=True)
             try:
-                upgrade(connection, self.path, ACCOUNT_VERSION, ACCOUNT_STEPS)
+                with sync_failures():
+                    upgrade(connection, self.path, ACCOUNT_VERSION, ACCOUNT_STEPS)
                 # The log may be new: its name must be as durable as what will be written in it.
                 sync_folder(self.path.parent)
             except BaseException:
@@ -164,6 +165,16 @@ class Shelf:
         """Lets an index be closed again."""
         with self.lock:
             index.pins -= 1
+
+    def drop(self, name: str) -> None:
+        """Closes an account, if it is open. Raises StoreUnavailable while it is in use."""
+        with self.lock:
+            index = self.open.get(name)
+            if index is not None and index.pins:
+                raise StoreUnavailable("the account is in use")
+            self.open.pop(name, None)
+        if index is not None:
+            index.close()
 
     def take_surplus(self) -> list[Index]:
         """Takes what is beyond the limit and not in use off the shelf."""

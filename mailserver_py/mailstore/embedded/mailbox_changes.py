@@ -7,15 +7,23 @@ when it is renamed, unless the new name once had a greater one (RFC 9051 §2.3.1
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import fields
 
 from ..names import DEPTH_LIMIT_COUNT, USUAL_MAILBOXES, levels_above
-from ..values import INBOX, SEPARATOR, BadMailboxName, MailboxExists, OverQuota
-from .account_changes import let_go, mailbox_id_of
+from ..values import INBOX, SEPARATOR, AccountRules, BadMailboxName, MailboxExists, OverQuota
+from .account_changes import mailbox_id_of
+from .removals import keep_or_let_go
 from .schema import ACCOUNT_SCHEMA, ACCOUNT_VERSION, create
 from .transfers import transfer_rows
 
 MAILBOX_LIMIT_COUNT = 10_000
 """Beyond what people have; a runaway script stops here and not at the end of the disk."""
+
+RULE_COLUMNS = tuple(field.name for field in fields(AccountRules))
+SET_RULES = (
+    f"UPDATE account SET ({', '.join(RULE_COLUMNS)}) = ({', '.join('?' for _ in RULE_COLUMNS)})"
+    f" WHERE ({', '.join(RULE_COLUMNS)}) IS NOT ({', '.join('?' for _ in RULE_COLUMNS)})"
+)
 
 VALUES_PER_CREATE_COUNT = DEPTH_LIMIT_COUNT
 """A create may need a UIDVALIDITY for each level of the name."""
@@ -26,7 +34,11 @@ def create_account(db: sqlite3.Connection, name: str, first_validity: int) -> No
     if db.execute("PRAGMA user_version").fetchone()[0]:
         return
     create(db, ACCOUNT_SCHEMA, ACCOUNT_VERSION)
-    db.execute("INSERT INTO account VALUES (?, 1, 0, 0, 0, 0)", (name,))
+    db.execute(
+        "INSERT INTO account (name, modseq, size_bytes, message_count, quota_bytes, done_below)"
+        " VALUES (?, 1, 0, 0, 0, 0)",
+        (name,),
+    )
     for uid_validity, (mailbox, special_use) in enumerate(USUAL_MAILBOXES, first_validity):
         add_mailbox(db, mailbox, uid_validity, special_use)
         subscribe(db, mailbox, subscribed=True)
@@ -64,20 +76,26 @@ def create_mailbox(db: sqlite3.Connection, name: str, special_use: str, first_va
     if exists(db, name):
         raise MailboxExists(name)
     missing = [level for level in levels_above(name) if not exists(db, level)]
-    (count,) = db.execute("SELECT count(*) FROM mailboxes").fetchone()
-    if count + len(missing) >= MAILBOX_LIMIT_COUNT:
-        raise OverQuota(f"an account has at most {MAILBOX_LIMIT_COUNT} mailboxes")
+    count, limit_count = db.execute(
+        "SELECT (SELECT count(*) FROM mailboxes), mailbox_limit_count FROM account"
+    ).fetchone()
+    limit_count = min(limit_count or MAILBOX_LIMIT_COUNT, MAILBOX_LIMIT_COUNT)
+    if count + len(missing) >= limit_count:
+        raise OverQuota(f"{count} of {limit_count} mailboxes are there, {len(missing) + 1} more do not fit")
     for uid_validity, level in enumerate(missing, first_validity):
         add_mailbox(db, level, uid_validity)
     add_mailbox(db, name, first_validity + len(missing), special_use)
 
 
-def delete_mailbox(db: sqlite3.Connection, name: str) -> tuple[int, list[str]]:
+def delete_mailbox(db: sqlite3.Connection, name: str, now_s: int) -> tuple[int, list[str]]:
     """DELETE: the id that went, and the files no longer referred to. Raises NoSuchMailbox, BadMailboxName."""
     if name == INBOX:
         raise BadMailboxName("INBOX cannot be deleted")
     mailbox_id = mailbox_id_of(db, name)
-    rows = db.execute("SELECT letter_id FROM messages WHERE mailbox_id = ?", (mailbox_id,)).fetchall()
+    rows = db.execute(
+        "SELECT uid, flags, size_bytes, letter_id FROM messages WHERE mailbox_id = ?", (mailbox_id,)
+    ).fetchall()
+    hashes = keep_or_let_go(db, mailbox_id, rows, now_s)
     db.execute(
         "UPDATE account AS a SET size_bytes = a.size_bytes - m.size_bytes,"
         " message_count = a.message_count - m.message_count FROM mailboxes AS m WHERE m.mailbox_id = ?",
@@ -85,7 +103,7 @@ def delete_mailbox(db: sqlite3.Connection, name: str) -> tuple[int, list[str]]:
     )
     for table in ("messages", "expunged", "url_keys", "mailboxes"):
         db.execute(f"DELETE FROM {table} WHERE mailbox_id = ?", (mailbox_id,))
-    return mailbox_id, let_go(db, [letter_id for (letter_id,) in rows])
+    return mailbox_id, hashes
 
 
 def rename_mailbox(db: sqlite3.Connection, old: str, new: str, first_validity: int, now_s: int) -> None:
@@ -141,6 +159,11 @@ def subscribe(db: sqlite3.Connection, name: str, *, subscribed: bool) -> None:
         db.execute("DELETE FROM subscriptions WHERE name = ?", (name,))
 
 
-def set_quota(db: sqlite3.Connection, quota_bytes: int) -> None:
-    """Writes the quota where deliveries find it, if it is another."""
-    db.execute("UPDATE account SET quota_bytes = ? WHERE quota_bytes <> ?", (quota_bytes, quota_bytes))
+def set_rules(db: sqlite3.Connection, rules: AccountRules) -> None:
+    """Writes the account's rules where every process finds them, if they are others."""
+    db.execute(SET_RULES, (*rule_values(rules), *rule_values(rules)))
+
+
+def rule_values(rules: AccountRules) -> list[int]:
+    """In the order of RULE_COLUMNS."""
+    return [int(getattr(rules, column)) for column in RULE_COLUMNS]

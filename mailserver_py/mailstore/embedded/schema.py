@@ -22,7 +22,7 @@ T = TypeVar("T")
 SYNCHRONOUS = "FULL"
 
 SITE_VERSION = 1
-ACCOUNT_VERSION = 3
+ACCOUNT_VERSION = 4
 
 BUSY_LIMIT_S = 10.0
 """How long a reader, or the making of a database, waits for another process: far above any commit, it means a hang."""
@@ -59,7 +59,11 @@ CREATE TABLE released (note_id INTEGER PRIMARY KEY AUTOINCREMENT, sha256 TEXT NO
 ACCOUNT_SCHEMA = """
 CREATE TABLE account (
   name TEXT NOT NULL, modseq INTEGER NOT NULL, size_bytes INTEGER NOT NULL, message_count INTEGER NOT NULL,
-  quota_bytes INTEGER NOT NULL, done_below INTEGER NOT NULL);
+  quota_bytes INTEGER NOT NULL, done_below INTEGER NOT NULL,
+  message_limit_count INTEGER NOT NULL DEFAULT 0, mailbox_limit_count INTEGER NOT NULL DEFAULT 0,
+  grace_bytes INTEGER NOT NULL DEFAULT 0, kept_for_s INTEGER NOT NULL DEFAULT 0, is_held INTEGER NOT NULL DEFAULT 0,
+  kept_count INTEGER NOT NULL DEFAULT 0, kept_bytes INTEGER NOT NULL DEFAULT 0,
+  warned_percent INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE mailboxes (
   mailbox_id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, uid_validity INTEGER NOT NULL,
   uid_next INTEGER NOT NULL, highest_modseq INTEGER NOT NULL, message_count INTEGER NOT NULL,
@@ -85,9 +89,14 @@ CREATE TABLE expunged (
   PRIMARY KEY (mailbox_id, modseq, uid)) WITHOUT ROWID;
 CREATE TABLE deliveries (recipient_id INTEGER PRIMARY KEY);
 CREATE TABLE url_keys (mailbox_id INTEGER PRIMARY KEY, key BLOB NOT NULL);
+CREATE TABLE kept (
+  kept_id INTEGER PRIMARY KEY AUTOINCREMENT, mailbox_id INTEGER NOT NULL, mailbox TEXT NOT NULL, uid INTEGER NOT NULL,
+  flags INTEGER NOT NULL, keywords TEXT NOT NULL, size_bytes INTEGER NOT NULL, received_at_s INTEGER NOT NULL,
+  sha256 TEXT NOT NULL, letter_id INTEGER NOT NULL, expunged_at_s INTEGER NOT NULL);
 """
 """`letters` holds one row for each file the account refers to, however many messages share it; `digests` is derived
-from the files and may be emptied at any time. `deliveries` are the queue's recipients that already have their copy, as
+from the files and may be emptied at any time. `kept` holds what was expunged and can be taken back (`kept.py`); a
+letter's count covers it. `deliveries` are the queue's recipients that already have their copy, as
 are all with ids below `account.done_below`."""
 
 
@@ -100,6 +109,20 @@ CREATE TABLE url_keys (mailbox_id INTEGER PRIMARY KEY, key BLOB NOT NULL);
     2: """
 ALTER TABLE digests ADD COLUMN thread_ids TEXT NOT NULL DEFAULT '';
 DELETE FROM digests;
+""",
+    3: """
+ALTER TABLE account ADD COLUMN message_limit_count INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE account ADD COLUMN mailbox_limit_count INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE account ADD COLUMN grace_bytes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE account ADD COLUMN kept_for_s INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE account ADD COLUMN is_held INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE account ADD COLUMN kept_count INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE account ADD COLUMN kept_bytes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE account ADD COLUMN warned_percent INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE kept (
+  kept_id INTEGER PRIMARY KEY AUTOINCREMENT, mailbox_id INTEGER NOT NULL, mailbox TEXT NOT NULL, uid INTEGER NOT NULL,
+  flags INTEGER NOT NULL, keywords TEXT NOT NULL, size_bytes INTEGER NOT NULL, received_at_s INTEGER NOT NULL,
+  sha256 TEXT NOT NULL, letter_id INTEGER NOT NULL, expunged_at_s INTEGER NOT NULL);
 """,
 }
 """What leads from a version to the next. A release that knows only the old version refuses the new one."""

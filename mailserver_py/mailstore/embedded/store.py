@@ -13,12 +13,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ...errors import OperatorError, Reason
-from ..values import EMPTY_DIGEST, Changed, Digest, Staged, StoreUnavailable
+from ..keeping import Erasure, Inspection
+from ..values import EMPTY_DIGEST, AccountRules, Changed, Digest, NoSuchAccount, Staged, StoreUnavailable
 from . import mailbox_changes, queue_changes
 from .account import EmbeddedAccount
 from .check import check_store
+from .erase import erase_account
 from .files import Files, sync_file
 from .index import Shelf, store_errors
+from .inspect import inspect_store
+from .keeping import EmbeddedKeeping
 from .queue import EmbeddedQueue
 from .release import release_files
 from .site import Site
@@ -36,6 +40,9 @@ SMALL_LETTER_BYTES = 64 * 1024
 """A digest of a letter up to this size is derived in the writer itself; a larger one would keep the batch waiting."""
 
 T = TypeVar("T")
+
+Rules = Callable[[str], AccountRules | None]
+"""The site's wish for an account, by its name."""
 
 
 def no_digest(_: bytes) -> Digest:
@@ -76,6 +83,7 @@ class EmbeddedStore:
         announce: Callable[[Changed], None],
         digest: Callable[[bytes], Digest],
         clock: Callable[[], float],
+        rules: Rules | None,
     ) -> None:
         self.root = root
         self.digest = digest
@@ -86,8 +94,9 @@ class EmbeddedStore:
         self.recent = Recent()
         self.readers = ThreadPoolExecutor(READER_THREAD_COUNT, "store-reader")
         self.writer = Writer(self.files, self.site, self.shelf, announce, lambda: int(clock()))
-        self.quotas: dict[str, int] = {}
-        """Accounts that this process has opened, with the quota it wrote."""
+        self.rules = rules
+        self.ruled: dict[str, AccountRules] = {}
+        """Accounts that this process has opened, with the rules it wrote."""
         self.queue = EmbeddedQueue(self)
 
     @classmethod
@@ -98,13 +107,15 @@ class EmbeddedStore:
         announce: Callable[[Changed], None] = lambda _: None,
         digest: Callable[[bytes], Digest] = no_digest,
         clock: Callable[[], float] = time.time,
+        rules: Rules | None = None,
     ) -> EmbeddedStore:
         """Opens the store in a folder, making what is missing. Raises OperatorError when it cannot be used.
 
-        `announce` is called in the event loop after each commit; `clock` gives seconds since the epoch.
+        `announce` is called in the event loop after each commit; `clock` gives seconds since the epoch; `rules` are
+        written to each account before it is used (None for an account: as they are).
         """
         try:
-            return cls(Path(root), announce, digest, clock)
+            return cls(Path(root), announce, digest, clock, rules)
         except (OSError, SyncFailed) as error:
             cure = "check the folder's owner and disk"
             raise OperatorError(Reason(f"the store cannot be opened: {error}", cure, str(root))) from error
@@ -127,10 +138,34 @@ class EmbeddedStore:
     async def account(self, name: str, quota_bytes: int = 0) -> EmbeddedAccount:
         """Opens an account, making it at first sight. Raises StoreUnavailable."""
         account = EmbeddedAccount(self, name)
-        if self.quotas.get(name) != quota_bytes:
-            await account.change(lambda db: mailbox_changes.set_quota(db, quota_bytes))
-            self.quotas[name] = quota_bytes
+        rules = self.rules_of(name) if self.rules else AccountRules(quota_bytes)
+        if rules is not None and self.ruled.get(name) != rules:
+            await account.change(lambda db: mailbox_changes.set_rules(db, rules))
+            self.ruled[name] = rules
         return account
+
+    def rules_of(self, name: str) -> AccountRules | None:
+        """The site's wish for an account; None: no wish."""
+        return self.rules(name) if self.rules else None
+
+    async def keeping(self, name: str) -> EmbeddedKeeping:
+        """An account that exists, for those who keep house. Raises NoSuchAccount, StoreUnavailable."""
+        if not self.shelf.path(name).exists():
+            raise NoSuchAccount(name)
+        await self.account(name)
+        return EmbeddedKeeping(self, name)
+
+    async def erase(self, name: str, attest: Callable[[Erasure], None] = lambda _: None) -> None:
+        """Removes every byte of an account. Raises NoSuchAccount, AccountHeld, StoreUnavailable."""
+        # Behind everything that waits: what this process still writes to the account is part of it.
+        await self.perform(Job(self.new_future(), site=queue_changes.settled_below))
+        self.ruled.pop(name, None)
+        self.writer.made.discard(name)
+        await self.in_thread(self.guarded, erase_account, self, name, attest)
+
+    async def inspect(self, start: str, limit_bytes: int) -> Inspection:
+        """Looks at a share of the store. Raises StoreUnavailable."""
+        return await self.in_thread(self.guarded, inspect_store, self, start, limit_bytes)
 
     async def free_bytes(self) -> int:
         """What may still be written."""
@@ -138,20 +173,23 @@ class EmbeddedStore:
 
     async def check(self, repair: bool = False) -> Sequence[str]:
         """Compares files and indexes, reading every file. Findings, one line each."""
-        return await self.in_thread(check_store, self, repair)
+        return await self.in_thread(self.guarded, check_store, self, repair)
 
     async def maintain(self) -> int:
         """Removes files that nobody refers to any more, and what dead processes left; how many files went."""
         # Behind everything that waits: what was expunged before this call is noted when it begins.
         await self.perform(Job(self.new_future(), site=queue_changes.settled_below))
-        return await self.in_thread(self.maintain_now)
+        return await self.in_thread(self.guarded, release_files, self)
 
-    def maintain_now(self) -> int:
-        """The same, in a thread."""
+    def guarded(self, run: Callable[..., T], *arguments: Any) -> T:
+        """Runs upkeep in a thread, in the store's own errors; a failed sync counts here as anywhere."""
         try:
             with store_errors():
-                return release_files(self)
-        except (SyncFailed, OperatorError) as error:
+                return run(*arguments)
+        except SyncFailed as error:
+            self.writer.suspect = self.writer.suspect or str(error)
+            raise StoreUnavailable(str(error)) from error
+        except OperatorError as error:
             raise StoreUnavailable(str(error)) from error
 
     async def close(self) -> None:

@@ -10,9 +10,10 @@ would find and apply it. `overwrite_refused` writes an empty commit over it at t
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,17 @@ def sync_folder(path: Path | str) -> None:
         raise SyncFailed(f"cannot sync {path}: {error.strerror}") from error
     finally:
         os.close(handle)
+
+
+@contextlib.contextmanager
+def sync_failures() -> Iterator[None]:
+    """Tells a failed sync from SQLite's other errors. Raises SyncFailed."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode in SYNC_FAILURES:
+            raise SyncFailed(f"cannot sync the index: {error}") from error
+        raise
 
 
 def begin(connection: sqlite3.Connection) -> None:
@@ -125,10 +137,11 @@ def overwrite_refused(connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA synchronous = {SYNCHRONOUS}")
 
 
-def checkpoint(connection: sqlite3.Connection) -> None:
-    """Carries a log over into its database. Raises SyncFailed when that cannot be synced."""
+def checkpoint(connection: sqlite3.Connection, mode: str = "PASSIVE") -> None:
+    """Carries a log over into its database; `TRUNCATE` also gives back the log's room, if nobody reads. Raises
+    SyncFailed when that cannot be synced."""
     try:
-        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
             return  # another process does it, or reads old pages: next time

@@ -15,13 +15,12 @@ from .account_changes import (
     Tally,
     add_messages,
     add_tally,
-    let_go,
     mailbox_id_of,
-    remove_rows,
     require_mailbox,
     require_room,
     take_modseq,
 )
+from .removals import keep_or_let_go, remove_rows
 
 
 def transfer(
@@ -67,7 +66,7 @@ def transfer_rows(
     for row in rows:
         tally.count(row[1], row[2])
     if not moving:
-        require_room(db, tally.size_bytes)
+        require_room(db, tally.size_bytes, len(rows))
     modseq = take_modseq(db)
     db.executemany(
         ADD_MESSAGE,
@@ -91,7 +90,7 @@ def transfer_rows(
 
 
 def replace(
-    db: sqlite3.Connection, mailbox_id: int, uid: int, target: str, letter: Incoming
+    db: sqlite3.Connection, mailbox_id: int, uid: int, target: str, letter: Incoming, now_s: int
 ) -> tuple[int, Appended, list[str]]:
     """REPLACE (RFC 8508): the target's id, the answer, and the files no longer referred to. Only the difference counts
     against the quota. Raises NoSuchMailbox, MessageGone, OverQuota."""
@@ -103,7 +102,8 @@ def replace(
     ).fetchone()
     if row is None:
         raise MessageGone(f"message {uid} is gone")
-    require_room(db, letter.size_bytes - row[2])
+    require_room(db, letter.size_bytes - row[2], 0)
     appended = add_messages(db, target_id, [letter])
+    hashes = keep_or_let_go(db, mailbox_id, [row], now_s)
     remove_rows(db, mailbox_id, take_modseq(db), [row])
-    return target_id, Appended(appended.uid_validity, appended.uids, [uid]), let_go(db, [row[3]])
+    return target_id, Appended(appended.uid_validity, appended.uids, [uid]), hashes
