@@ -42,7 +42,7 @@ MAIL = (
         4954,
         "SMTP: Authentication",
         "partial",
-        "PLAIN and LOGIN; the AUTH parameter of MAIL is ignored",
+        "the AUTH parameter of MAIL is ignored",
         ("smtp",),
     ),
     Rfc(6152, "SMTP: 8-bit MIME Transport", "full", rooms=("smtp",)),
@@ -119,11 +119,30 @@ ACCESS = (
     Rfc(2449, "POP3 Extension Mechanism", "full", rooms=("pop3",)),
     Rfc(2595, "TLS with IMAP, POP3 and ACAP (STLS)", "full", rooms=("pop3",)),
     Rfc(1734, "POP3 AUTHentication Command (obsolete)", "cited", rooms=("pop3",)),
-    Rfc(5034, "POP3: SASL Authentication", "partial", "PLAIN and LOGIN", ("pop3",)),
+    Rfc(5034, "POP3: SASL Authentication", "full", rooms=("pop3",)),
     Rfc(3206, "POP3: SYS and AUTH Response Codes", "full", rooms=("pop3",)),
     Rfc(6856, "POP3: UTF-8", "full", "LANG knows no language but ours", ("pop3",)),
-    Rfc(4422, "Simple Authentication and Security Layer", "full", rooms=("wire",)),
+    Rfc(
+        4422,
+        "Simple Authentication and Security Layer",
+        "full",
+        "EXTERNAL is not offered: no certificates of clients are asked for",
+        ("wire",),
+    ),
     Rfc(4616, "SASL: PLAIN", "full", rooms=("wire",)),
+    Rfc(
+        5802,
+        "SASL: SCRAM",
+        "full",
+        "with SHA-256; -PLUS is announced in TLS 1.2, for TLS 1.3 it lacks `tls-exporter`",
+        ("wire",),
+    ),
+    Rfc(7677, "SASL: SCRAM-SHA-256", "full", rooms=("wire",)),
+    Rfc(5803, "LDAP Schema for Storing SCRAM Secrets", "cited", rooms=("wire",)),
+    Rfc(4013, "SASLprep", "full", "for SCRAM", ("wire",)),
+    Rfc(3454, "stringprep", "cited", rooms=("wire",)),
+    Rfc(5929, "Channel Bindings for TLS", "full", rooms=("net",)),
+    Rfc(7627, "TLS: Extended Master Secret", "cited", rooms=("net",)),
 )
 """How people read their mail."""
 
@@ -195,14 +214,16 @@ CITED = (
     Rfc(7504, "SMTP 521 and 556 Reply Codes", "cited"),
     Rfc(8375, "Special-Use Domain home.arpa", "cited"),
     Rfc(9110, "HTTP Semantics", "cited"),
+    Rfc(9293, "Transmission Control Protocol", "cited"),
     Rfc(9637, "Expanding the IPv6 Documentation Space", "cited"),
 )
 """One rule or fact of each is used."""
 
 ABSENT = (
+    Rfc(7628, "SASL: OAUTHBEARER", "absent", "the spec names no issuer of tokens to trust"),
+    Rfc(9266, "Channel Bindings for TLS 1.3", "absent", "Python's `ssl` cannot compute `tls-exporter`"),
     Rfc(5228, "Sieve: An Email Filtering Language", "absent"),
     Rfc(7672, "SMTP Security via DANE TLS", "absent", "sending uses opportunistic TLS"),
-    Rfc(7677, "SASL: SCRAM-SHA-256", "absent"),
     Rfc(8461, "SMTP MTA Strict Transport Security", "absent"),
     Rfc(8460, "SMTP TLS Reporting", "absent"),
     Rfc(8617, "Authenticated Received Chain", "absent"),

@@ -70,6 +70,7 @@ def _make(site: Site, *, rekey: bool, new_identity: bool, write: bool, as_json: 
                 {
                     "made": done.made,
                     "rewritten": done.rewritten,
+                    "completed": done.completed,
                     "to_import": done.to_import,
                     "unneeded": done.unneeded,
                     "sealed_for": done.sealed_for,
@@ -84,8 +85,9 @@ def _make(site: Site, *, rekey: bool, new_identity: bool, write: bool, as_json: 
 def _tell(site: Site, done: Made, *, rekeyed: bool) -> None:
     if rekeyed:
         click.secho(f"{len(done.made)} secrets sealed anew for {len(done.sealed_for)} recipients", fg="green")
-    elif done.made or done.rewritten:
+    elif done.made or done.rewritten or done.completed:
         again = f", {len(done.rewritten)} public halves written again" if done.rewritten else ""
+        again += f", {len(done.completed)} passwords got SCRAM keys" if done.completed else ""
         click.secho(f"{len(done.made)} secrets made in {site.secrets_folder}{again}", fg="green")
     else:
         click.secho("nothing to do: every key is there", fg="green")

@@ -17,6 +17,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from mailserver_py.errors import OperatorError, Reason, WorldError
@@ -36,6 +37,7 @@ from mailserver_py.spec.settings import HostSettings
 from .acme_responder import answer_challenge
 from .context import DaemonContext, Drain
 from .credentials import load_credentials
+from .guesses import Guesses
 from .hub import Hub
 from .listeners import PROTOCOLS, serve_of
 from .log import Log
@@ -111,6 +113,8 @@ class App:
         self._passwords = ArgonPasswords(
             credentials.password_hashes,
             frozenset(name for name, account in settings.accounts.items() if account.enabled),
+            keys=credentials.scram_keys,
+            guesses=_open_guesses(options.state / "guesses"),
         )
         resolver: Resolver = rehearsal.resolver if rehearsal else StubResolver(settings.resolver)
         self._tls = TlsContexts(
@@ -257,6 +261,14 @@ class App:
                 self.context.log.event("cert.loaded")
         except ValueError as error:
             self.context.log.event("cert.unusable", error=str(error))
+
+
+def _open_guesses(file: Path) -> Guesses:
+    """In memory where the disk refuses: that it is full is no reason to let nobody read."""
+    try:
+        return Guesses(file, time.time)
+    except OSError:
+        return Guesses(None, time.time)
 
 
 def _world(settings: HostSettings, resolver: Resolver, rehearsal: Rehearsal | None) -> World:

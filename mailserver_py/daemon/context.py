@@ -17,7 +17,9 @@ from mailserver_py.net.connection import Connection
 from mailserver_py.net.resolver import Resolver
 from mailserver_py.senderauth.dkim.keys import SigningKey
 from mailserver_py.spec.settings import HostSettings
+from mailserver_py.wire.sasl import Keys
 
+from .guesses import Guess
 from .hub import Hub
 from .log import Log
 from .maildrop_locks import MaildropLocks
@@ -56,8 +58,23 @@ class FrozenClock:
         return datetime.fromtimestamp(self.at_s, UTC)
 
 
+@dataclass(frozen=True, slots=True)
+class ScramTry:
+    """A SCRAM exchange that has begun: what the mechanism is given, and what its end is judged by."""
+
+    keys: Keys
+    account: str = ""
+    """Empty when nobody can log in by this."""
+    guess: Guess | None = None
+    """None: there was none left, or none is counted."""
+
+
 class Passwords(Protocol):
     """Who may log in."""
+
+    @property
+    def offers_scram(self) -> bool:
+        """Whether every account has SCRAM keys."""
 
     async def verify(self, address: str, password: str, peer_address: str = "") -> str | None:
         """The account that this address and password open, or None. Takes the same time for unknown
@@ -65,6 +82,12 @@ class Passwords(Protocol):
 
         `peer_address` is throttled when it guesses: then None comes late, whatever the password.
         """
+
+    async def begin_scram(self, address: str, peer_address: str = "") -> ScramTry:
+        """The address's keys, or, for unknown ones and who guesses too much, such as no password fits."""
+
+    def end_scram(self, begun: ScramTry, *, proven: bool) -> str | None:
+        """The account that a proven exchange opens, or None; `begun` is what `begin_scram` gave."""
 
 
 class Drain:

@@ -12,9 +12,11 @@ import traceback
 from mailserver_py.imap.session import Session
 from mailserver_py.mailstore.port import Account, Staging
 from mailserver_py.net.connection import Connection, Deadline
+from mailserver_py.wire.sasl import Claim, Keys, Terms
 
 from .context import DaemonContext
 from .hub import Listener
+from .logins import FAILURE_DELAY_S, Logins
 
 LOGIN_S = 120
 """From the greeting to a login; people may type a password meanwhile, and mobile links are slow."""
@@ -24,8 +26,6 @@ LETTER_BYTES_PER_S = 1000
 """A letter that streams in earns time at this rate: 25 MiB in seven hours is nobody's link."""
 AUTOLOGOUT_S = 1800
 """RFC 9051 §5.4: at least 30 minutes; the same in IDLE, which clients renew every 29 (RFC 2177 §3)."""
-FAILURE_DELAY_S = 1.0
-"""A refused login costs its client this at least; what guesses costs more is the password check's to say."""
 
 
 TRACEBACK_COUNT = 8
@@ -39,7 +39,7 @@ class ImapDoor:
         self.connection = connection
         self.context = context
         self.listener: Listener | None = None
-        self._failure_delay_s = failure_delay_s
+        self._logins = Logins(connection, context, "imap", failure_delay_s)
 
     async def send(self, data: bytes) -> None:
         """To the client."""
@@ -49,19 +49,22 @@ class ImapDoor:
         """TLS from here on."""
         await self.connection.start_tls()
 
-    async def log_in(self, address: str, password: str) -> Account | None:
+    @property
+    def terms(self) -> Terms:
+        """What SASL may offer."""
+        return self._logins.terms
+
+    async def sasl_keys(self, user: str) -> tuple[Keys, str]:
+        """The user's keys, or made-up ones, and a nonce."""
+        return await self._logins.keys(user)
+
+    async def log_in(self, claim: Claim) -> Account | None:
         """The account, or None after a while."""
-        peer = self.connection.peer.address
-        name = await self.context.passwords.verify(address, password, peer)
+        name = await self._logins.judge(claim)
         if name is None:
-            self.context.log.event("login.refused", protocol="imap", peer=peer, address=address)
-            await asyncio.sleep(self._failure_delay_s)
             return None
         settings = self.context.settings.accounts.get(name)
         account = await self.context.store.account(name, settings.quota_bytes if settings else 0)
-        self.context.log.event(
-            "login.ok", protocol="imap", peer=peer, account=name, tls=self.connection.tls is not None
-        )
         self.listener = self.context.hub.listen(name)
         return account
 

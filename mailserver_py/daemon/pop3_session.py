@@ -6,7 +6,6 @@ and silence between commands ends after AUTOLOGOUT_S (RFC 1939 §3), without an 
 
 from __future__ import annotations
 
-import asyncio
 import traceback
 from contextlib import ExitStack
 
@@ -21,13 +20,14 @@ from mailserver_py.mailstore.values import (
 )
 from mailserver_py.net.connection import Connection, Deadline
 from mailserver_py.pop3 import replies
-from mailserver_py.pop3.events import Closed, Event, Login, Retrieve, Signal, Update
+from mailserver_py.pop3.events import Closed, Event, Login, Retrieve, SaslKeys, Signal, Update
 from mailserver_py.pop3.letter import serialize_pieces, top
 from mailserver_py.pop3.maildrop import Entry, Maildrop
 from mailserver_py.pop3.session import ServerSession
-from mailserver_py.wire.sasl import Credentials
+from mailserver_py.wire.sasl import Claim
 
 from .context import DaemonContext
+from .logins import FAILURE_DELAY_S, Logins
 
 LOGIN_S = 120
 """From the greeting to a login. Deviation: RFC 1939 §3's ten minutes are for sessions that hold a
@@ -38,9 +38,6 @@ COMMAND_S = 60
 
 AUTOLOGOUT_S = 600
 """RFC 1939 §3: at least ten minutes."""
-
-FAILURE_DELAY_S = 1.0
-"""A refused login costs its client this at least; what guesses costs more is the password check's to say."""
 
 TRACEBACK_COUNT = 8
 """The innermost frames of a traceback; the log bounds each of them."""
@@ -62,13 +59,14 @@ class _Conversation:
     ) -> None:
         self.connection = connection
         self.context = context
-        self.failure_delay_s = failure_delay_s
+        self.logins = Logins(connection, context, "pop3", failure_delay_s)
         self.held = held
         """Lets go of the maildrop when the session ends, however it does."""
         self.session = ServerSession(
             context.settings.hostname,
             tls_active=connection.tls is not None,
             tls_available=connection.can_start_tls,
+            terms=self.logins.terms,
         )
         self.account: Account | None = None
         self.mailbox: Mailbox | None = None
@@ -141,24 +139,21 @@ class _Conversation:
         if event is Signal.START_TLS:
             await self._flush()
             await self.connection.start_tls()
-            self.session.tls_started()
+            self.session.tls_started(self.logins.terms)
+        elif isinstance(event, SaslKeys):
+            self.session.give_keys(*await self.logins.keys(event.user))
         elif isinstance(event, Login):
-            await self._log_in(event.credentials)
+            await self._log_in(event.claim)
         elif isinstance(event, Retrieve):
             await self._retrieve(event)
         elif isinstance(event, Update):
             await self._update(event)
 
-    async def _log_in(self, credentials: Credentials) -> None:
-        context, peer = self.context, self.connection.peer.address
-        name = None
-        if not credentials.acting_as:
-            name = await context.passwords.verify(credentials.user, credentials.password, peer)
+    async def _log_in(self, claim: Claim) -> None:
+        context = self.context
+        name = await self.logins.judge(claim)
         if name is None:
-            context.log.event("login.refused", protocol="pop3", peer=peer, address=credentials.user)
-            await asyncio.sleep(self.failure_delay_s)
-            reply = replies.ACTING_AS_REFUSED if credentials.acting_as else replies.LOGIN_REFUSED
-            self.session.refuse(reply)
+            self.session.refuse(replies.ACTING_AS_REFUSED if claim.acting_as else replies.LOGIN_REFUSED)
             return
         if not self.held.enter_context(context.maildrop_locks.hold(name)):
             self.held.close()
@@ -175,7 +170,6 @@ class _Conversation:
         self.account, self.mailbox = account, mailbox
         entries = [Entry(message.uid, message.size_bytes) for message in messages]
         self.session.opened(Maildrop(mailbox.uid_validity, entries))
-        context.log.event("login.ok", protocol="pop3", peer=peer, account=name, tls=True)
 
     async def _retrieve(self, event: Retrieve) -> None:
         account, mailbox = self.account, self.mailbox

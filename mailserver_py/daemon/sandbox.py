@@ -29,8 +29,10 @@ from mailserver_py.net.server import listen
 from mailserver_py.spec.keys.pem import make_ec
 from mailserver_py.spec.listeners import open_listeners
 from mailserver_py.spec.settings import HostSettings
+from mailserver_py.wire.sasl.keys import SALT_BYTES, derive_keys
 
 from .certificate import parse_key, self_signed
+from .credentials import SCRAM_PREFIX
 from .options import Part
 
 READY_S = 30.0
@@ -44,6 +46,9 @@ LIFE = timedelta(days=30)
 
 FAST_HASH = argon2.PasswordHasher(time_cost=1, memory_cost=8_192, parallelism=1)
 """For passwords that are as strong as keys and live for minutes."""
+
+FAST_ITERATION_COUNT = 4_096
+"""The least that clients take (RFC 7677 §4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +182,12 @@ class Sandbox:
         for name in ("state", "run", "credentials"):
             (self.folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
         self._write("settings.json", settings.model_dump_json().encode())
-        hashes = {account: FAST_HASH.hash(password) for account, password in self.plan.passwords.items()}
-        self._write("credentials/passwords", json.dumps(hashes).encode())
+        secret: dict[str, str] = {}
+        for account, password in self.plan.passwords.items():
+            secret[account] = FAST_HASH.hash(password)
+            keys = derive_keys(password, secrets.token_bytes(SALT_BYTES), FAST_ITERATION_COUNT)
+            secret[SCRAM_PREFIX + account] = keys.serialize()
+        self._write("credentials/passwords", json.dumps(secret).encode())
         for (selector, domain), pem in self.plan.dkim_keys.items():
             self._write(f"credentials/dkim.{selector}.{domain}", pem)
         if not self.ca_file.exists():

@@ -7,8 +7,6 @@ a letter LETTER_S, and more only while it keeps coming at a useful rate.
 
 from __future__ import annotations
 
-import asyncio
-
 from mailserver_py.mailstore.values import StoreError
 from mailserver_py.net.connection import Connection, Deadline
 from mailserver_py.smtp import events
@@ -21,6 +19,7 @@ from mailserver_py.smtp.states import State
 
 from .context import DaemonContext
 from .intake import Hop, Intake, Transaction
+from .logins import FAILURE_DELAY_S, Logins
 from .policy import replies
 
 COMMAND_S = 300
@@ -36,8 +35,6 @@ finish.
 
 FAILED_LOGIN_COUNT = 3
 """Failed logins of one connection; each costs its client FAILURE_DELAY_S."""
-
-FAILURE_DELAY_S = 1.0
 
 UNKNOWN_COUNT = 100
 """Refused recipients of one connection: more than an honest list has, too few to learn who exists."""
@@ -69,7 +66,7 @@ class SmtpSession:
         self._connection = connection
         self._context = context
         self._role = role
-        self._failure_delay_s = failure_delay_s
+        self._logins = Logins(connection, context, "smtp", failure_delay_s)
         limits = context.settings.limits
         self._core = ServerSession(
             context.settings.hostname,
@@ -77,6 +74,7 @@ class SmtpSession:
             ServerLimits(int(limits.message_size), limits.recipients),
             tls_active=connection.tls is not None,
             tls_available=connection.can_start_tls,
+            terms=self._logins.terms,
         )
         self._account = ""
         self._transaction: Transaction | None = None
@@ -94,7 +92,9 @@ class SmtpSession:
             elif event is events.START_TLS:
                 await connection.write(core.data_to_send())
                 await connection.start_tls()
-                core.tls_started()
+                core.tls_started(self._logins.terms)
+            elif isinstance(event, events.SaslKeys):
+                core.give_keys(*await self._logins.keys(event.user))
             elif isinstance(event, events.Closed):
                 await self._flush()
                 return
@@ -180,19 +180,13 @@ class SmtpSession:
             return reply(451, "4.3.0", f"internal error, incident {incident}")
 
     async def _login(self, event: events.Login) -> Reply:
-        peer = self._connection.peer.address
-        account = await self._context.passwords.verify(event.user, event.password, peer)
-        # Acting as somebody else is nobody's right here (RFC 4616 §2).
-        if account is None or event.acting_as not in ("", event.user, account):
-            self._context.log.event("login.refused", protocol="smtp", peer=peer, address=event.user)
+        account = await self._logins.judge(event.claim)
+        if account is None:
             self._failed_login_count += 1
-            await asyncio.sleep(self._failure_delay_s)
             if self._failed_login_count >= FAILED_LOGIN_COUNT:
                 return replies.TOO_MANY_LOGINS
             return protocol_replies.BAD_CREDENTIALS
         self._account = account
-        tls = self._connection.tls is not None
-        self._context.log.event("login.ok", protocol="smtp", peer=peer, account=account, tls=tls)
         return protocol_replies.AUTHENTICATED
 
     async def _mail(self, event: events.Mail) -> Reply:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..wire.sasl import MECHANISMS
+from ..wire.sasl import Terms, list_mechanisms
 from . import commands, items, keys, listing, status_items
 from .commands.shape import State
 
@@ -18,18 +18,21 @@ _BEHAVIOUR = (b"INPROGRESS",)
 """What no command or table brings: INPROGRESS is that of `progress` (RFC 9585)."""
 
 
-def list_capabilities(state: State, *, tls: bool, message_bytes: int) -> list[bytes]:
+def list_capabilities(
+    state: State, *, tls: bool, message_bytes: int, terms: Terms | None = None
+) -> list[bytes]:
     """In menu order, each once."""
-    return list(dict.fromkeys(_gather(state, tls=tls, message_bytes=message_bytes)))
+    return list(dict.fromkeys(_gather(state, terms or Terms(), tls=tls, message_bytes=message_bytes)))
 
 
-def _gather(state: State, *, tls: bool, message_bytes: int) -> Iterator[bytes]:
+def _gather(state: State, terms: Terms, *, tls: bool, message_bytes: int) -> Iterator[bytes]:
     """All of it before login already: clients that ask only once (imaplib) would never know else."""
     yield from _BASE
     if state is State.NOT_AUTHENTICATED:
-        yield from (
-            (b"AUTH=%b" % name.encode() for name in MECHANISMS) if tls else (b"STARTTLS", b"LOGINDISABLED")
-        )
+        if tls:
+            yield from (b"AUTH=%b" % name.encode() for name in list_mechanisms(terms))
+        else:
+            yield from (b"STARTTLS", b"LOGINDISABLED")
     for command in commands.MENU:
         yield from command.capabilities
     for table in (items.ITEMS, keys.KEYS, status_items.STATUS_ITEMS, listing.SELECTION, listing.RETURN):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from ..mailstore.port import Account, Staging
+from ..wire.sasl import Claim, Keys, Terms
 
 
 class Door(Protocol):
@@ -16,8 +17,15 @@ class Door(Protocol):
     async def start_tls(self) -> None:
         """Becomes TLS. Raises ConnectionError."""
 
-    async def log_in(self, address: str, password: str) -> Account | None:
-        """The account these open, or None, after the delay that a failure costs. Raises StoreError."""
+    @property
+    def terms(self) -> Terms:
+        """What SASL may offer on this connection, as it is now."""
+
+    async def sasl_keys(self, user: str) -> tuple[Keys, str]:
+        """The user's keys, or made-up ones, and a fresh nonce (`wire.sasl.SaslServer.give`)."""
+
+    async def log_in(self, claim: Claim) -> Account | None:
+        """The account this opens, or None, after the delay that a failure costs. Raises StoreError."""
 
     def log_out(self) -> None:
         """The account of before is not this session's any more."""

@@ -144,7 +144,11 @@ class Session:
 
     def capabilities(self) -> bytes:
         """What CAPABILITY says now."""
-        return b" ".join(list_capabilities(self.state, tls=self.tls, message_bytes=self.message_bytes))
+        return b" ".join(
+            list_capabilities(
+                self.state, tls=self.tls, message_bytes=self.message_bytes, terms=self.door.terms
+            )
+        )
 
     async def farewell(self, text: bytes, code: bytes = b"") -> None:
         """BYE, and the end."""

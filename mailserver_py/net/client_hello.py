@@ -1,5 +1,5 @@
-"""The first TLS message, as far as we decide by it: server name and ALPN: RFC 8446 §4.1.2, RFC 6066 §3, RFC
-7301 §3.1.
+"""The first TLS message, as far as we decide by it: server name, ALPN, and whether the master secret is bound to
+the handshake: RFC 8446 §4.1.2, RFC 6066 §3, RFC 7301 §3.1, RFC 7627 §5.1.
 
 OpenSSL through Python cannot tell "no ALPN offered" from "only foreign ALPN offered", and it goes on in both
 cases. The second is how a browser is turned against a mail server (ALPACA, promises S06), so it is refused
@@ -21,6 +21,7 @@ _HANDSHAKE_RECORD = 22
 _CLIENT_HELLO = 1
 _SERVER_NAME = 0
 _ALPN = 16
+_EXTENDED_MASTER_SECRET = 23
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class ClientHello:
 
     server_name: str = ""
     alpn: tuple[bytes, ...] = ()
+    extended_master_secret: bool = False
+    """RFC 7627: OpenSSL agrees to it whenever it is asked. Of a meaning in TLS 1.2 only."""
 
 
 class _CutShortError(Exception):
@@ -73,7 +76,7 @@ def _parse_body(body: bytes) -> ClientHello:
     if at == len(body):
         return ClientHello()
     extensions, _ = _vector(body, at, 2)
-    server_name, at = "", 0
+    server_name, at, extended = "", 0, False
     alpn: tuple[bytes, ...] = ()
     while at < len(extensions):
         kind = int.from_bytes(extensions[at : at + 2], "big")
@@ -82,7 +85,9 @@ def _parse_body(body: bytes) -> ClientHello:
             server_name = _parse_server_name(content)
         elif kind == _ALPN:
             alpn = _parse_alpn(content)
-    return ClientHello(server_name, alpn)
+        elif kind == _EXTENDED_MASTER_SECRET:
+            extended = True
+    return ClientHello(server_name, alpn, extended)
 
 
 def _vector(data: bytes, at: int, size_bytes: int) -> tuple[bytes, int]:

@@ -8,9 +8,13 @@ network (`net.pretend`) are the same thing to them. Nothing here knows a protoco
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final, Protocol
+
+UNBOUND: Final[Mapping[str, bytes]] = MappingProxyType({})
+"""No channel bindings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,8 @@ class TlsInfo:
     cipher: str
     server_name: str
     """The name the client asked for (SNI), or empty."""
+    bindings: Mapping[str, bytes] = field(default_factory=lambda: UNBOUND, repr=False)
+    """Channel bindings by type (RFC 5929), at a server's end; a login can be tied to them."""
 
 
 class Connection(Protocol):

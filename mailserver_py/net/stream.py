@@ -16,8 +16,9 @@ import ssl
 from collections.abc import Callable
 from typing import cast
 
-from .client_hello import NO_APPLICATION_PROTOCOL, parse_client_hello
-from .connection import Peer, TlsInfo, Waits
+from .client_hello import NO_APPLICATION_PROTOCOL, ClientHello, parse_client_hello
+from .connection import UNBOUND, Peer, TlsInfo, Waits
+from .tls import ServerContext, handshake_binding
 
 READ_LIMIT_BYTES = 65_536
 """Received and not yet read: beyond it the peer has to wait (TCP's window closes)."""
@@ -304,7 +305,7 @@ class Stream(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         end = loop.time() + self._waits.handshake_s
         try:
-            asked = await self._check_hello(end) if server_side else (server_name or "")
+            hello = await self._check_hello(end) if server_side else ClientHello(server_name or "")
             self._bio_in, self._bio_out = ssl.MemoryBIO(), ssl.MemoryBIO()
             tls = context.wrap_bio(
                 self._bio_in, self._bio_out, server_side=server_side, server_hostname=server_name
@@ -313,13 +314,15 @@ class Stream(asyncio.Protocol):
         except TimeoutError:
             raise ConnectionAbortedError("the TLS handshake took too long") from None
         cipher = tls.cipher()
-        self.tls = TlsInfo(tls.version() or "", cipher[0] if cipher else "", asked)
+        bindings = UNBOUND
+        if isinstance(context, ServerContext):
+            unique = handshake_binding(tls, extended_master_secret=hello.extended_master_secret)
+            bindings = {**context.bindings, **unique} if unique else context.bindings
+        self.tls = TlsInfo(tls.version() or "", cipher[0] if cipher else "", hello.server_name, bindings)
         self._ssl = tls
 
-    async def _check_hello(self, end: float) -> str:
-        """Waits for the whole ClientHello, leaves it where it is, and refuses foreign ALPN. The server
-        name.
-        """
+    async def _check_hello(self, end: float) -> ClientHello:
+        """Waits for the whole ClientHello, leaves it where it is, and refuses foreign ALPN."""
         loop = asyncio.get_running_loop()
         while (hello := parse_client_hello(b"".join(self._chunks))) is None:
             if self._ended:
@@ -329,7 +332,7 @@ class Stream(asyncio.Protocol):
             if self._transport is not None:
                 self._transport.write(NO_APPLICATION_PROTOCOL)
             raise ConnectionAbortedError("the client asked for another protocol (ALPN)")
-        return hello.server_name
+        return hello
 
     async def _shake(self, tls: ssl.SSLObject, end: float) -> None:
         loop = asyncio.get_running_loop()

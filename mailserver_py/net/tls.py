@@ -8,14 +8,26 @@ bring little.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+
+from .connection import UNBOUND
 
 CHAIN_FILE = "fullchain.pem"
 KEY_FILE = "key.pem"
 
 TLS12_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """Forward secret and authenticated (RFC 9325 §4.2); TLS 1.3 suites need no list."""
+
+
+class ServerContext(ssl.SSLContext):
+    """A server's context, and what a login can be bound to in each of its connections."""
+
+    bindings: Mapping[str, bytes] = UNBOUND
 
 
 class TlsContexts:
@@ -28,7 +40,7 @@ class TlsContexts:
     def __init__(self, folder: Path, services: Iterable[tuple[bytes, ...]] = ((),)) -> None:
         self._folder = folder
         self._services = tuple(services)
-        self._contexts: dict[tuple[bytes, ...], ssl.SSLContext] = {}
+        self._contexts: dict[tuple[bytes, ...], ServerContext] = {}
         self._seen: tuple[object, ...] | None = None
 
     @property
@@ -36,7 +48,7 @@ class TlsContexts:
         """Whether there is a certificate."""
         return bool(self._contexts)
 
-    def context(self, alpn: tuple[bytes, ...]) -> ssl.SSLContext | None:
+    def context(self, alpn: tuple[bytes, ...]) -> ServerContext | None:
         """The current context of the service that speaks these protocols; None without a certificate."""
         return self._contexts.get(alpn)
 
@@ -64,20 +76,48 @@ class TlsContexts:
             return None
         return (str(folder), chain.st_ino, chain.st_mtime_ns, key.st_ino, key.st_mtime_ns)
 
-    def _build(self, alpn: tuple[bytes, ...]) -> ssl.SSLContext:
+    def _build(self, alpn: tuple[bytes, ...]) -> ServerContext:
         folder = self._folder.resolve()
         context = server_context()
         context.load_cert_chain(folder / CHAIN_FILE, folder / KEY_FILE)
+        context.bindings = end_point_binding((folder / CHAIN_FILE).read_bytes())
         if alpn:
             context.set_alpn_protocols([name.decode() for name in alpn])
         return context
 
 
-def server_context() -> ssl.SSLContext:
+def end_point_binding(chain: bytes) -> Mapping[str, bytes]:
+    """`tls-server-end-point`: the hash of the server's certificate, by the hash that it is signed with, but
+    SHA-256 for one by MD5 or SHA-1; undefined for signatures without a hash, as Ed25519's (RFC 5929 §4.1).
+    """
+    try:
+        certificate = x509.load_pem_x509_certificate(chain)
+        hashed_by = certificate.signature_hash_algorithm
+    except (ValueError, UnsupportedAlgorithm):  # OpenSSL has taken it, and that is what counts
+        return UNBOUND
+    if hashed_by is None:
+        return UNBOUND
+    weak = isinstance(hashed_by, hashes.MD5 | hashes.SHA1)
+    return {"tls-server-end-point": certificate.fingerprint(hashes.SHA256() if weak else hashed_by)}
+
+
+def handshake_binding(tls: ssl.SSLObject, *, extended_master_secret: bool) -> Mapping[str, bytes]:
+    """`tls-unique`: the first Finished message of TLS 1.2 (RFC 5929 §3.1), where the master secret is bound to
+    the handshake; without that, two connections can be made to have the same one (RFC 7627 §1).
+
+    TLS 1.3 has `tls-exporter` instead (RFC 9266), which Python's `ssl` cannot compute.
+    """
+    if tls.version() != "TLSv1.2" or not extended_master_secret:
+        return UNBOUND
+    finished = tls.get_channel_binding("tls-unique")
+    return {"tls-unique": finished} if finished else UNBOUND
+
+
+def server_context() -> ServerContext:
     """TLS 1.2 or later (RFC 9325 §3.1.1), our order of ciphers, no tickets, no renegotiation, no
     compression.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context = ServerContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(TLS12_CIPHERS)
     context.options |= (

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from mailserver_py.wire.sasl import MECHANISMS
+from mailserver_py.wire.sasl import list_mechanisms
 
 from . import replies
 from .events import Event, Retrieve, Signal, Update
@@ -96,7 +96,7 @@ def _auth(session: ServerSession, arguments: str) -> Event | None:
         return session.send(replies.TLS_FIRST)
     if not arguments:
         # Older clients ask so for the mechanisms (RFC 1734's habit, still spoken).
-        session.send_list("Mechanisms follow", list(MECHANISMS))
+        session.send_list("Mechanisms follow", list_mechanisms(session.terms))
         return None
     mechanism, _, initial = arguments.partition(" ")
     return session.start_sasl(mechanism, initial.encode() if initial else None)
@@ -235,7 +235,9 @@ COMMANDS = _rows(
     Command("USER", _BEFORE, _user, lambda s: "USER" if _may_log_in(s) else ""),
     Command("PASS", _BEFORE, _pass),
     # Announced after the login too, so that CAPA shows what was there (RFC 2449 §6.3: both states).
-    Command("AUTH", _BEFORE, _auth, lambda s: f"SASL {' '.join(MECHANISMS)}" if s.tls_active else ""),
+    Command(
+        "AUTH", _BEFORE, _auth, lambda s: f"SASL {' '.join(list_mechanisms(s.terms))}" if s.tls_active else ""
+    ),
     Command("UTF8", _BEFORE, _utf8, lambda _: "UTF8", takes_arguments=False),
     Command("LANG", _EVER, _lang, lambda _: "LANG"),
     Command("STAT", _AFTER, _stat, takes_arguments=False),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from mailserver_py.wire.sasl import Credentials
+from mailserver_py.wire.sasl import Claim
 
 from .maildrop import Entry
 
@@ -19,10 +19,17 @@ class Signal(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class SaslKeys:
+    """A SASL exchange needs a user's keys, or made-up ones: `give_keys`."""
+
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
 class Login:
     """Somebody claims to be a user: `opened`, or `refuse`."""
 
-    credentials: Credentials
+    claim: Claim
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,4 +55,4 @@ class Closed:
     """The session is over: send what is to be sent, and close."""
 
 
-Event = Signal | Login | Retrieve | Update | Closed
+Event = Signal | SaslKeys | Login | Retrieve | Update | Closed

@@ -18,14 +18,18 @@ from mailserver_py.wire.sasl import (
     SASL_LINE_BYTES,
     Challenge,
     Credentials,
+    Keys,
+    KeysWanted,
     Refusal,
+    Refused,
     SaslServer,
     Step,
+    Terms,
 )
 
 from . import replies
 from .commands import COMMANDS, State
-from .events import Closed, Event, Login, Signal
+from .events import Closed, Event, Login, SaslKeys, Signal
 from .maildrop import Maildrop
 from .replies import Reply
 
@@ -60,9 +64,18 @@ _NO_MAILDROP = Maildrop(0, ())
 class ServerSession:
     """One connection, from greeting to end."""
 
-    def __init__(self, hostname: str, *, tls_active: bool = False, tls_available: bool = True) -> None:
+    def __init__(
+        self,
+        hostname: str,
+        *,
+        tls_active: bool = False,
+        tls_available: bool = True,
+        terms: Terms | None = None,
+    ) -> None:
         self.tls_active: bool = tls_active
         self.tls_available: bool = tls_available
+        self.terms: Terms = terms or Terms()
+        """What SASL may offer; `tls_started` brings those of the new connection."""
         self.state: State = State.AUTHORIZATION
         self.maildrop = _NO_MAILDROP
         self.user = ""
@@ -72,7 +85,7 @@ class ServerSession:
         self._ended = False
         self._asked = ""
         """The command whose answer the owner owes, or empty."""
-        self._sasl = SaslServer()
+        self._sasl = SaslServer(self.terms)
         self._bad_count = 0
         self._failed_login_count = 0
 
@@ -130,12 +143,20 @@ class ServerSession:
             if event is not None:
                 return event
 
-    def tls_started(self) -> None:
+    def tls_started(self, terms: Terms | None = None) -> None:
         """The handshake is done. Forgets everything said before it (RFC 2595 §4)."""
         self._buffer.clear()
+        self.terms = terms or Terms()
+        self._sasl = SaslServer(self.terms)
         self.tls_active = True
         self.user = ""
         self.state = State.AUTHORIZATION
+
+    def give_keys(self, keys: Keys, nonce: str) -> None:
+        """Answers SaslKeys."""
+        self._answered()
+        event = self._sasl_step(self._sasl.give(keys, nonce))
+        assert event is None
 
     def opened(self, maildrop: Maildrop) -> None:
         """Answers Login: the maildrop is locked, and this is what is in it."""
@@ -224,7 +245,7 @@ class ServerSession:
     def _lost_line(self, reply: Reply) -> None:
         """A line that cannot be read ends a SASL exchange too."""
         if self.state is State.SASL:
-            self._sasl = SaslServer()
+            self._sasl = SaslServer(self.terms)
             self.state = State.AUTHORIZATION
         self.send_bad(reply)
 
@@ -260,7 +281,9 @@ class ServerSession:
             self.state = State.SASL
             self._out.append(b"+ " + step.line + b"\r\n")
             return None
+        if isinstance(step, KeysWanted):
+            return self.ask("AUTH", SaslKeys(step.user))
         self.state = State.AUTHORIZATION
-        if isinstance(step, Credentials):
-            return self.ask("LOGIN", Login(step))
-        return self.send_bad(_SASL_REPLIES[step.reason])
+        if isinstance(step, Refused):
+            return self.send_bad(_SASL_REPLIES[step.reason])
+        return self.ask("LOGIN", Login(step))

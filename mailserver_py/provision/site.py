@@ -57,10 +57,16 @@ def open_secrets(keys: SiteKeys, hostname: str) -> Mapping[str, bytes]:
 
     def password(address: str) -> dict[str, str]:
         parsed = json.loads(opened(password_secret(address)))
-        return {"password": str(parsed["password"]), "argon2id": str(parsed["argon2id"])}
+        return {name: str(parsed.get(name, "")) for name in ("password", "argon2id", "scram")}
 
-    hashes = {address: password(address)["argon2id"] for address in settings.accounts}
-    secrets = {"passwords": _json(hashes)}
+    passwords: dict[str, str] = {}
+    for address in settings.accounts:
+        secret = password(address)
+        passwords[address] = secret["argon2id"]
+        if secret["scram"]:
+            # The same file's form as before there were any, so that a release of then can read it.
+            passwords[f"scram:{address}"] = secret["scram"]
+    secrets = {"passwords": _json(passwords)}
     for domain, rule in settings.domains.items():
         for identity in rule.dkim:
             name = dkim_secret(identity.selector, domain)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, TypeAlias
+
+from mailserver_py.wire.sasl import Claim
 
 from .extensions import ParameterValue
 from .paths import Path
@@ -35,16 +37,17 @@ LETTER_END: Final = Signal.LETTER_END
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
-    """A client shows its credentials. *answer* `replies.AUTHENTICATED` or `replies.BAD_CREDENTIALS`."""
+class SaslKeys:
+    """A SASL exchange needs a user's keys, or made-up ones: `give_keys`, not `reply`."""
 
     user: str
-    password: str
-    acting_as: str
-    """Another name to act under (RFC 4422 §2); empty when none was given."""
 
-    def __repr__(self) -> str:
-        return "Login(…)"
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A client says who it is. *answer* `replies.AUTHENTICATED` or `replies.BAD_CREDENTIALS`."""
+
+    claim: Claim = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,4 +102,4 @@ class Closed:
     reason: str
 
 
-Event: TypeAlias = Signal | Login | Mail | Recipient | LetterChunk | LetterRefused | Closed
+Event: TypeAlias = Signal | SaslKeys | Login | Mail | Recipient | LetterChunk | LetterRefused | Closed

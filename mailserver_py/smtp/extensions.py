@@ -34,6 +34,8 @@ class Offer:
     tls_available: bool
     authenticated: bool
     letter_limit_bytes: int
+    mechanisms: tuple[str, ...] = ()
+    """Of SASL, the preferred first."""
 
 
 class BadParameterError(Exception):
@@ -111,7 +113,7 @@ EXTENSIONS: tuple[Extension, ...] = (
     Extension(  # RFC 4954; only under TLS, where the password cannot be read on the way
         "AUTH",
         lambda offer: offer.role is Role.SUBMISSION and offer.tls_active and not offer.authenticated,
-        arguments=lambda _: "PLAIN LOGIN",
+        arguments=lambda offer: " ".join(offer.mechanisms),
         verbs=("AUTH",),
         mail_parameters={"AUTH": _parse_auth},
         command_bytes=500,

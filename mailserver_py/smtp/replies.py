@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+from mailserver_py.wire.sasl import Refusal
+
 MAX_TEXT_BYTES = 500
 """One reply line is at most 512 octets with code and CRLF (RFC 5321 §4.5.3.1.5)."""
 
@@ -104,3 +106,19 @@ NOT_HTTP = reply(554, "5.5.1", "this is a mail server")
 BARE_LINE_ENDING = reply(554, "5.6.0", "bare CR or LF in the letter (RFC 5321 section 2.3.8)")
 NUL_IN_LETTER = reply(554, "5.6.0", "NUL in the letter (RFC 5322 section 2.1)")
 UNKNOWN_PARAMETER = reply(555, "5.5.4", "unknown parameter")
+
+AT_ONCE = {
+    "RSET": (RESET, False),
+    "NOOP": (OK, True),
+    "HELP": (HELP, True),
+    "QUIT": (BYE, False),
+}
+"""Commands that are answered at once: the reply, and whether they may have an argument (RFC 5321 §4.1.1)."""
+
+OF_SASL = {
+    Refusal.UNKNOWN_MECHANISM: UNKNOWN_MECHANISM,
+    Refusal.CANCELLED: AUTH_CANCELLED,
+    Refusal.NOT_BASE64: BAD_ARGUMENTS,
+    Refusal.MALFORMED: BAD_ARGUMENTS,
+}
+"""RFC 4954 §4."""

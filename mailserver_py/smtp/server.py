@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mailserver_py.wire import sasl
 from mailserver_py.wire.lines import BareLineEnding, LineBuffer, LineTooLong
-from mailserver_py.wire.sasl import Challenge, Refusal, Refused, SaslServer, Step
 
 from . import events, extensions, limits, replies
 from .events import Event
@@ -32,21 +32,6 @@ _HTTP_VERBS = frozenset(
 _END_OF_LETTER = "."
 """Stands for a verb where the answer to a letter's end is owed."""
 
-_SIMPLE = {
-    "RSET": (replies.RESET, False),
-    "NOOP": (replies.OK, True),
-    "HELP": (replies.HELP, True),
-    "QUIT": (replies.BYE, False),
-}
-"""Commands that are answered at once: the reply, and whether they may have an argument (RFC 5321 §4.1.1)."""
-
-_SASL_REPLIES = {
-    Refusal.UNKNOWN_MECHANISM: replies.UNKNOWN_MECHANISM,
-    Refusal.CANCELLED: replies.AUTH_CANCELLED,
-    Refusal.NOT_BASE64: replies.BAD_ARGUMENTS,
-    Refusal.MALFORMED: replies.BAD_ARGUMENTS,
-}
-
 
 class ServerSession:
     """One connection, from greeting to end."""
@@ -59,6 +44,7 @@ class ServerSession:
         *,
         tls_active: bool = False,
         tls_available: bool = True,
+        terms: sasl.Terms | None = None,
     ) -> None:
         self._hostname = hostname
         self._role = role
@@ -83,7 +69,8 @@ class ServerSession:
         self._letter: LetterReader | None = None
         self._letter_over = False
         """The letter's last octets were handed out, its end not yet."""
-        self._sasl = SaslServer()
+        self._terms = terms or sasl.Terms()
+        self._sasl = sasl.SaslServer(self._terms)
         self._bad_count = 0
         self._idle_count = 0
 
@@ -146,9 +133,16 @@ class ServerSession:
             elif verb == "DATA":
                 self._letter = LetterReader(self._limits.letter_bytes)
 
-    def tls_started(self) -> None:
+    def give_keys(self, keys: sasl.Keys, nonce: str) -> None:
+        """Answers SaslKeys."""
+        self._asked = ""
+        self._after_sasl(self._sasl.give(keys, nonce))
+
+    def tls_started(self, terms: sasl.Terms | None = None) -> None:
         """The handshake is done. Forgets everything said before it (RFC 3207 §4.2)."""
         self._in.clear()
+        self._terms = terms or sasl.Terms()
+        self._sasl = sasl.SaslServer(self._terms)
         self.state = State.CONNECTED
         self.tls_active = True
         self.authenticated = self.extended = False
@@ -317,7 +311,7 @@ class ServerSession:
         return events.START_TLS
 
     def _simple(self, verb: str, argument: str) -> Event | None:
-        answer, argument_allowed = _SIMPLE[verb]
+        answer, argument_allowed = replies.AT_ONCE[verb]
         if argument and not argument_allowed:
             return self._refuse(replies.BAD_ARGUMENTS)
         self.state = NEXT[self.state][verb]
@@ -364,14 +358,17 @@ class ServerSession:
         done = self.tls_active if verb == "STARTTLS" else self.authenticated
         return replies.BAD_SEQUENCE if done or not self.extended else replies.NOT_IMPLEMENTED
 
-    def _after_sasl(self, outcome: Step) -> Event | None:
-        if isinstance(outcome, Challenge):
+    def _after_sasl(self, outcome: sasl.Step) -> Event | None:
+        if isinstance(outcome, sasl.Challenge):
             return self._say(replies.reply(334, "", outcome.line.decode("ascii")))
+        if isinstance(outcome, sasl.KeysWanted):
+            self._asked = "AUTH"
+            return events.SaslKeys(outcome.user)
         self.state = State.READY
-        if isinstance(outcome, Refused):
-            return self._refuse(_SASL_REPLIES[outcome.reason])
+        if isinstance(outcome, sasl.Refused):
+            return self._refuse(replies.OF_SASL[outcome.reason])
         self._asked = "AUTH"
-        return events.Login(outcome.user, outcome.password, outcome.acting_as)
+        return events.Login(outcome)
 
     def _offer(self) -> Offer:
         return Offer(
@@ -380,6 +377,7 @@ class ServerSession:
             tls_available=self._tls_available,
             authenticated=self.authenticated,
             letter_limit_bytes=self._limits.letter_bytes,
+            mechanisms=sasl.list_mechanisms(self._terms),
         )
 
 

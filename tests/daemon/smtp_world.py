@@ -30,6 +30,8 @@ from mailserver_py.smtp.extensions import Role
 from mailserver_py.spec.model import Limits, Listeners, QueueRules, Retention
 from mailserver_py.spec.settings import AccountSettings, DomainSettings, HostSettings
 
+from .known import KnownPasswords
+
 ALICE, BOB, CAROL = "alice@lab.test", "bob@lab.test", "carol@lab.test"
 
 KEYS = (
@@ -77,13 +79,6 @@ def settings(**changes: object) -> HostSettings:
     return HostSettings.model_validate(values | changes)
 
 
-class KnownPasswords:
-    """Everybody's password is `secret`."""
-
-    async def verify(self, address: str, password: str, peer_address: str = "") -> str | None:
-        return address if password == "secret" and address in (ALICE, BOB) else None
-
-
 class World:
     """One server process."""
 
@@ -104,7 +99,7 @@ class World:
         self.context = DaemonContext(
             settings=host,
             store=store,
-            passwords=KnownPasswords(),
+            passwords=KnownPasswords(ALICE, BOB),
             clock=clock,
             log=Log(clock.now, lambda line: self.lines.append(json.loads(line))),
             hub=Hub(),

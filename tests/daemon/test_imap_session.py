@@ -24,10 +24,7 @@ from mailserver_py.spec.settings import AccountSettings, HostSettings
 from tests.imap.letters import LETTERS
 from tests.imap.memory_store import MemoryStore
 
-
-class KnownPasswords:
-    async def verify(self, address: str, password: str, peer_address: str = "") -> str | None:
-        return "alice@example.test" if (address, password) == ("alice@example.test", "secret") else None
+from .known import KnownPasswords
 
 
 class World:
@@ -56,7 +53,7 @@ class World:
         self.context = DaemonContext(
             settings=settings,
             store=cast(Store, self.store),
-            passwords=KnownPasswords(),
+            passwords=KnownPasswords("alice@example.test"),
             clock=clock,
             log=Log(clock.now, lambda line: self.lines.append(json.loads(line))),
             hub=hub,

@@ -15,6 +15,7 @@ from mailserver_py.errors import OperatorError
 from mailserver_py.net.resolver import Status
 from mailserver_py.spec.keys.pem import make_ed25519
 from mailserver_py.spec.settings import DomainSettings, Identity
+from mailserver_py.wire.sasl.keys import derive_keys
 
 from .smtp_world import settings
 
@@ -38,13 +39,21 @@ def test_settings_that_cannot_be_used_are_the_operators(tmp_path: Path, content:
 
 
 def test_credentials_are_read(tmp_path: Path) -> None:
-    (tmp_path / "passwords").write_text(json.dumps({"alice@lab.test": "$argon2id$x"}))
+    keys = derive_keys("secret", b"salt", 4096)
+    written = {
+        "alice@lab.test": "$argon2id$x",
+        "bob@lab.test": "$argon2id$y",
+        "scram:bob@lab.test": keys.serialize(),
+    }
+    (tmp_path / "passwords").write_text(json.dumps(written))
     (tmp_path / "dkim.e1.lab.test").write_bytes(make_ed25519())
     found = load_credentials(tmp_path, settings(domains=SIGNED))
-    assert found.password_hashes == {"alice@lab.test": "$argon2id$x"}
+    assert found.password_hashes == {"alice@lab.test": "$argon2id$x", "bob@lab.test": "$argon2id$y"}
+    assert found.scram_keys == {"bob@lab.test": keys}
     (key,) = found.signing_keys["lab.test"]
     assert (key.domain, key.selector) == ("lab.test", "e1")
     assert "argon2id" not in repr(found)
+    assert "iteration" not in repr(found)
 
 
 def test_all_that_is_wrong_with_credentials_is_said_at_once_and_no_secret(tmp_path: Path) -> None:

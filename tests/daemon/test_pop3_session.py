@@ -33,13 +33,10 @@ from mailserver_py.spec.settings import AccountSettings, HostSettings
 from tests.imap.memory_store import MemoryAccount, MemoryStore
 from tests.net.certificates import write_certificate
 
+from .known import KnownPasswords
+
 ALICE = "alice@example.test"
 LETTERS = [b"Subject: one\r\n\r\n.dot\r\n", b"Subject: two\r\n\r\n" + b"x" * 70 + b"\r\n", b"no header"]
-
-
-class KnownPasswords:
-    async def verify(self, address: str, password: str, peer_address: str = "") -> str | None:
-        return ALICE if (address, password) == (ALICE, "secret") else None
 
 
 class World:
@@ -68,7 +65,7 @@ class World:
         self.context = DaemonContext(
             settings=settings,
             store=cast(Store, self.store),
-            passwords=KnownPasswords(),
+            passwords=KnownPasswords(ALICE),
             clock=clock,
             log=Log(clock.now, lambda line: self.lines.append(json.loads(line))),
             hub=hub,

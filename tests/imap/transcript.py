@@ -21,6 +21,8 @@ from typing import Protocol
 from mailserver_py.imap.session import Session
 from mailserver_py.mailstore.port import Account, Staging
 from mailserver_py.mailstore.values import NewMessage
+from mailserver_py.wire.sasl import Claim, Keys, Proof, Terms
+from mailserver_py.wire.sasl.keys import derive_keys
 
 from .letters import LETTERS
 from .memory_store import MemoryStore
@@ -48,6 +50,7 @@ class PretendDoor:
         self.quota_bytes = quota_bytes
         self.largest_write = 0
         self.pauses_count = 0
+        self.terms = Terms()
 
     async def send(self, data: bytes) -> None:
         self.sent += data
@@ -56,10 +59,12 @@ class PretendDoor:
     async def start_tls(self) -> None:
         pass
 
-    async def log_in(self, address: str, password: str) -> Account | None:
-        if PASSWORDS.get(address) != password:
-            return None
-        return await self.store.account(address, self.quota_bytes)
+    async def sasl_keys(self, user: str) -> tuple[Keys, str]:
+        return derive_keys(PASSWORDS.get(user, "nobody's"), b"salt", 4096), "ours"
+
+    async def log_in(self, claim: Claim) -> Account | None:
+        right = claim.proven if isinstance(claim, Proof) else PASSWORDS.get(claim.user) == claim.password
+        return await self.store.account(claim.user, self.quota_bytes) if right else None
 
     def log_out(self) -> None:
         pass

@@ -27,10 +27,10 @@ def hello_of(server_name: str | None = None, alpn: list[str] | None = None) -> b
 @pytest.mark.parametrize(
     ("server_name", "alpn", "expected"),
     [
-        (None, None, ClientHello()),
-        ("mx1.example.org", None, ClientHello("mx1.example.org")),
-        (None, ["imap"], ClientHello("", (b"imap",))),
-        ("mx1.example.org", ["h2", "http/1.1"], ClientHello("mx1.example.org", (b"h2", b"http/1.1"))),
+        (None, None, ClientHello(extended_master_secret=True)),
+        ("mx1.example.org", None, ClientHello("mx1.example.org", (), True)),
+        (None, ["imap"], ClientHello("", (b"imap",), True)),
+        ("mx1.example.org", ["h2", "http/1.1"], ClientHello("mx1.example.org", (b"h2", b"http/1.1"), True)),
     ],
     ids=["neither", "name", "alpn", "both"],
 )
@@ -53,7 +53,7 @@ def test_a_hello_cut_into_many_records_is_joined() -> None:
         b"\x16\x03\x01" + len(piece).to_bytes(2, "big") + piece
         for piece in (payload[at : at + 7] for at in range(0, len(payload), 7))
     )
-    assert parse_client_hello(records) == ClientHello("mx1.example.org", (b"imap",))
+    assert parse_client_hello(records) == ClientHello("mx1.example.org", (b"imap",), True)
 
 
 def test_what_is_no_tls_is_left_to_openssl() -> None:

@@ -14,6 +14,7 @@ from mailserver_py.pop3.events import Closed, Login, Retrieve, Signal, Update
 from mailserver_py.pop3.letter import serialize_pieces, top
 from mailserver_py.pop3.maildrop import Entry, Maildrop
 from mailserver_py.pop3.session import BAD_COMMAND_COUNT, FAILED_LOGIN_COUNT, SKIPPED_BYTES, ServerSession
+from mailserver_py.wire.sasl import Credentials
 
 LETTERS = {1: b"Subject: one\r\n\r\n.dot\r\nsecond\r\n", 5: b"Subject: two\r\n\r\nx\r\n", 9: b"three\r\n\r\n"}
 
@@ -41,7 +42,8 @@ class Owner:
             if event is Signal.START_TLS:
                 self.session.tls_started()
             elif isinstance(event, Login):
-                credentials = event.credentials
+                credentials = event.claim
+                assert isinstance(credentials, Credentials)
                 if (credentials.user, credentials.password, credentials.acting_as) == ("alice", "secret", ""):
                     entries = [Entry(uid, len(letter)) for uid, letter in LETTERS.items()]
                     self.session.opened(Maildrop(7, entries))
@@ -271,7 +273,7 @@ def test_a_password_may_hold_spaces_and_utf8() -> None:
     session.receive("USER  jörg \r\nPASS  pass wörd \r\n".encode())
     event = session.next_event()
     assert isinstance(event, Login)
-    assert (event.credentials.user, event.credentials.password) == ("jörg", " pass wörd ")
+    assert event.claim == Credentials("USER", "jörg", " pass wörd ")
 
 
 # ---- limits

@@ -11,6 +11,7 @@ from mailserver_py.smtp.extensions import Role
 from mailserver_py.smtp.limits import ServerLimits
 from mailserver_py.smtp.replies import Reply
 from mailserver_py.smtp.server import ServerSession
+from mailserver_py.wire.sasl import Credentials
 
 Owner = Callable[[Event], Reply]
 
@@ -20,7 +21,11 @@ def yes(event: Event) -> Reply:
     if event is events.LETTER_WANTED:
         return replies.SEND_LETTER
     if isinstance(event, events.Login):
-        return replies.AUTHENTICATED if event.password == "secret" else replies.BAD_CREDENTIALS
+        return (
+            replies.AUTHENTICATED
+            if isinstance(event.claim, Credentials) and event.claim.password == "secret"
+            else replies.BAD_CREDENTIALS
+        )
     return replies.OK
 
 

@@ -11,6 +11,7 @@ from mailserver_py.smtp.limits import ServerLimits
 from mailserver_py.smtp.replies import Reply
 from mailserver_py.smtp.server import ServerSession
 from mailserver_py.smtp.states import State
+from mailserver_py.wire.sasl import Credentials
 
 from .conversation import Talk, chunks_of, yes
 
@@ -277,7 +278,7 @@ def test_a_login_of_12288_octets_is_read() -> None:
 
 
 def test_a_login_is_not_shown_in_its_repr() -> None:
-    assert "secret" not in repr(events.Login("a", "secret", ""))
+    assert "secret" not in repr(events.Login(Credentials("PLAIN", "a", "secret")))
 
 
 # ---- bounds

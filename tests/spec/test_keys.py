@@ -20,8 +20,10 @@ from mailserver_py.spec.keys import (
     rekey,
     secret_path,
 )
+from mailserver_py.spec.keys.sealed import seal
 from mailserver_py.spec.load import Site, load_site
 from mailserver_py.spec.write import write_recipients
+from mailserver_py.wire.sasl.keys import derive_keys, parse_keys
 from tests.spec.sites import SMALLEST, write_site
 
 CHEAP = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -96,6 +98,24 @@ def test_a_password_is_kept_with_its_hash(site: Site, me: Identities) -> None:
     secret = json.loads(SiteKeys.load(site).open(PASSWORD, me))
     assert argon2.PasswordHasher().verify(secret["argon2id"], secret["password"])
     assert len(secret["password"].replace("-", "")) == 20
+    keys = parse_keys(secret["scram"])
+    assert derive_keys(secret["password"], keys.salt, keys.iteration_count) == keys
+
+
+def test_a_password_of_before_gets_scram_keys_and_keeps_what_it_has(site: Site, me: Identities) -> None:
+    make_keys(site, identities=me)
+    path = SiteKeys.load(site).path(PASSWORD)
+    before = json.loads(SiteKeys.load(site).open(PASSWORD, me))
+    del before["scram"]
+    seal(path, json.dumps(before).encode(), SiteKeys.load(site).sealed_for)
+    assert make_keys(site, identities=Identities((), (), ())).completed == ()
+    assert make_keys(site, identities=me).completed == (PASSWORD,)
+    after = json.loads(SiteKeys.load(site).open(PASSWORD, me))
+    assert after.pop("scram").startswith("SCRAM-SHA-256$")
+    assert after == before
+    sealed = path.read_bytes()
+    assert make_keys(site, identities=me).completed == ()
+    assert path.read_bytes() == sealed
 
 
 def test_a_new_epoch_makes_a_new_pair_and_keeps_the_old_published(site: Site, me: Identities) -> None:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ...wire.sasl import SASL_LINE_BYTES, Challenge, Credentials, Refusal, SaslServer, Step
+from ...wire.sasl import SASL_LINE_BYTES, Challenge, KeysWanted, Refusal, Refused, SaslServer, Step
 from ..cursor import Cursor
 from ..replies import Reply, bad, no
 from .login import log_in
@@ -46,17 +46,19 @@ async def run(session: Session, request: Authenticate) -> Reply | None:
     """Starts the exchange; what follows comes by lines."""
     if not session.tls:
         raise no(b"Not without TLS", b"PRIVACYREQUIRED")
-    server = SaslServer()
+    server = SaslServer(session.door.terms)
 
     async def go_on(step: Step) -> Reply | None:
+        while isinstance(step, KeysWanted):
+            step = server.give(*await session.door.sasl_keys(step.user))
         if isinstance(step, Challenge):
             session.want_lines(take)
             await session.send(b"+ %b\r\n" % step.line)
             return None
-        if isinstance(step, Credentials):
+        if not isinstance(step, Refused):
             if step.acting_as:
                 raise no(b"Nobody can act as another here", b"AUTHORIZATIONFAILED")
-            return await log_in(session, step.user, step.password)
+            return await log_in(session, step)
         if step.reason is Refusal.UNKNOWN_MECHANISM:
             raise no(b"There is no such mechanism")
         if step.reason is Refusal.CANCELLED:

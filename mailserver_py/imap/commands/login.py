@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ...wire.sasl import Claim, Credentials
 from ..cursor import Cursor
 from ..replies import Reply, bad, no, ok
 from .shape import Command, State, Updates
@@ -36,14 +37,14 @@ def parse(cursor: Cursor) -> Login:
 
 async def run(session: Session, request: Login) -> Reply:
     """Checks the password."""
-    return await log_in(session, request.user, request.password)
+    return await log_in(session, Credentials("LOGIN", request.user, request.password))
 
 
-async def log_in(session: Session, user: str, password: str) -> Reply:
+async def log_in(session: Session, claim: Claim) -> Reply:
     """What LOGIN and AUTHENTICATE end with."""
     if not session.tls:
         raise no(b"Not without TLS", b"PRIVACYREQUIRED")
-    account = await session.door.log_in(user, password)
+    account = await session.door.log_in(claim)
     if account is None:
         return await session.login_failed()
     session.logged_in(account)

@@ -16,6 +16,7 @@ from ..load import Site
 from .needed import (
     ACCOUNT_PREFIX,
     DKIM_PREFIX,
+    complete_password,
     dkim_secret,
     dkim_selectors,
     needed_secrets,
@@ -34,6 +35,8 @@ class Made:
     """Names of new secrets."""
     rewritten: tuple[str, ...] = ()
     """Public halves that were written again."""
+    completed: tuple[str, ...] = ()
+    """Passwords that got their SCRAM keys; made before there were any."""
     sealed_for: tuple[str, ...] = ()
     to_import: tuple[str, ...] = ()
     """Names of secrets that only the operator can supply."""
@@ -99,6 +102,7 @@ def make_keys(site: Site, *, identities: Identities | None = None, progress: Pro
     return Made(
         made=tuple(made),
         rewritten=_mend_public(site, known),
+        completed=_complete_passwords(site, known, target, have & {one.name for one in needed}),
         sealed_for=target,
         to_import=tuple(one.name for one in needed if one.make is None and one.name not in have),
         unneeded=tuple(sorted(have - wanted - _retired_dkim(site, have))),
@@ -217,6 +221,24 @@ def _mend_public(site: Site, identities: Identities) -> tuple[str, ...]:
             _write_public(site, name, unseal(secret_path(site, name), identities, sealed_for))
             mended.append(str(path))
     return tuple(mended)
+
+
+def _complete_passwords(
+    site: Site, identities: Identities, target: Sequence[str], names: set[str]
+) -> tuple[str, ...]:
+    """Adds SCRAM keys to passwords from before there were any, where they can be opened here."""
+    completed = []
+    sealed_for = read_sealed_for(site)
+    for name in sorted(name for name in names if name.startswith(ACCOUNT_PREFIX)):
+        path = secret_path(site, name)
+        try:
+            secret = complete_password(unseal(path, identities, sealed_for))
+        except OperatorError:  # they log in as before, and whoever can open them may do this later
+            continue
+        if secret is not None:
+            seal(path, secret, target)
+            completed.append(name)
+    return tuple(completed)
 
 
 def _is_public_key(path: Path) -> bool:

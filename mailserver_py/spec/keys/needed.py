@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import secrets
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 import argon2
 
+from ...wire.sasl.keys import SALT_BYTES, derive_keys
 from ..address_plan import verification_account
 from ..model import MailSpec
 from .pem import make_ec, make_ed25519, make_rsa
@@ -103,14 +104,38 @@ def make_password_secret() -> bytes:
 
 
 def serialize_password(password: str) -> bytes:
-    """`{"password", "argon2id"}`: the text for the operator, the hash for the host.
+    """`{"password", "argon2id", "scram"}`: the text for the operator, the hash and the keys for the host.
 
-    A text that already is an argon2id hash (from another server) is kept as the hash, with no password.
+    A text that already is an argon2id hash (from another server) is kept as the hash, with no password and so
+    without keys.
     """
     if password.startswith("$argon2id$"):
-        return _password_json("", password)
-    return _password_json(password, argon2.PasswordHasher().hash(password))
+        return _json({"password": "", "argon2id": password})
+    return _json(
+        {
+            "password": password,
+            "argon2id": argon2.PasswordHasher().hash(password),
+            "scram": make_scram(password),
+        }
+    )
 
 
-def _password_json(password: str, hashed: str) -> bytes:
-    return json.dumps({"password": password, "argon2id": hashed}, ensure_ascii=False).encode() + b"\n"
+def make_scram(password: str) -> str:
+    """The password's SCRAM keys, with a new salt."""
+    return derive_keys(password, secrets.token_bytes(SALT_BYTES)).serialize()
+
+
+def complete_password(secret: bytes) -> bytes | None:
+    """The same secret with SCRAM keys; None when it has them, or cannot have them."""
+    try:
+        value = json.loads(secret)
+        password = value["password"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    if not isinstance(password, str) or not password or "scram" in value:
+        return None
+    return _json({**value, "scram": make_scram(password)})
+
+
+def _json(value: Mapping[str, object]) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode() + b"\n"

@@ -5,7 +5,7 @@ An initial response is taken as the user name, as such clients mean it.
 
 from __future__ import annotations
 
-from .shape import Challenge, Credentials, Refusal, Refused, Step, decode_text
+from .shape import Challenge, Credentials, Refusal, Refused, Step, Telling, decode_text
 
 NAME = "LOGIN"
 
@@ -13,7 +13,7 @@ _USER = Challenge(b"User Name\0")
 _PASSWORD = Challenge(b"Password\0")
 
 
-class Login:
+class Login(Telling):
     """One exchange."""
 
     def __init__(self) -> None:

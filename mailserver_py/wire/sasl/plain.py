@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from .shape import Challenge, Credentials, Refusal, Refused, Step, decode_text
+from .shape import Challenge, Credentials, Refusal, Refused, Step, Telling, decode_text
 
 NAME = "PLAIN"
 
 
-class Plain:
+class Plain(Telling):
     """One exchange."""
 
     def step(self, data: bytes | None) -> Step:
