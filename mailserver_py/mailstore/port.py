@@ -11,9 +11,10 @@ Rules that hold for every method:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
+from .keeping import Erasure, Expunged, Inspection, Restored, Standing
 from .values import (
     Appended,
     Changes,
@@ -125,6 +126,37 @@ class Account(Protocol):
         """What the account holds."""
 
 
+class Keeping(Protocol):
+    """What operators and house-keeping do to one account. No session sees what was expunged; it counts against no
+    quota, but what is kept of it takes no more room than the quota: beyond, the oldest goes for good."""
+
+    async def standing(self) -> Standing:
+        """How the account stands against its rules."""
+
+    async def list_expunged(self) -> Sequence[Expunged]:
+        """Everything that can be taken back, oldest first."""
+
+    def expunged_letters(
+        self, expunged_ids: Sequence[int]
+    ) -> AsyncIterator[Sequence[tuple[int, bytes | None]]]:
+        """As `Account.letters`, of expunged messages."""
+
+    async def undelete(self, expunged_ids: Sequence[int], target: str = "") -> Sequence[Restored]:
+        """Takes messages back into `target`, or where they lay (a mailbox of that name, or INBOX, when that is gone),
+        with new UIDs, their keywords, dates, and flags but DELETED; all or none of those that are still kept. Raises
+        NoSuchMailbox, OverQuota."""
+
+    async def forget_expunged(self) -> int:
+        """Removes for good what was kept for its time; how many messages went. Under legal hold none."""
+
+    async def warn(self, letter: NewMessage, old_percent: int, new_percent: int) -> bool:
+        """Puts a warning into INBOX, whatever the quota, and notes in the same commit that `new_percent` was told of.
+        False, and nothing done, when `old_percent` is not what was told of before."""
+
+    async def reset_warning(self, old_percent: int, new_percent: int) -> None:
+        """Notes that less is used than was warned of, so that the next crossing is told again."""
+
+
 class Queue(Protocol):
     """The letters on their way. Accepted letters live here until each recipient is delivered or has failed."""
 
@@ -178,7 +210,16 @@ class Store(Protocol):
         """A fresh place for the bytes of one letter."""
 
     async def account(self, name: str, quota_bytes: int = 0) -> Account:
-        """Opens an account; at first sight makes it, with INBOX and the usual special-use mailboxes."""
+        """Opens an account; at first sight makes it, with INBOX and the usual special-use mailboxes. `quota_bytes` is
+        for a store that was opened without rules; with them, they say it."""
+
+    async def keeping(self, name: str) -> Keeping:
+        """An account that exists, for those who keep house. Raises NoSuchAccount."""
+
+    async def erase(self, name: str, attest: Callable[[Erasure], None] = ...) -> None:
+        """Removes every byte of an account that no process uses any more, looks that none is left, and calls `attest`
+        with what went, in a thread: a receipt that it writes is never lost. Cut short, it is called again and goes on.
+        Raises NoSuchAccount, AccountHeld; StoreUnavailable while the account is in use."""
 
     async def free_bytes(self) -> int:
         """Space left for letters, so that SMTP can refuse early."""
@@ -189,6 +230,10 @@ class Store(Protocol):
     async def maintain(self) -> int:
         """Removes letters' files that nothing refers to any more; how many went. To be called every few minutes by one
         process; harmless when several do."""
+
+    async def inspect(self, start: str, limit_bytes: int) -> Inspection:
+        """Looks at a share of the store, about `limit_bytes` of letters from `start` on (empty: from the beginning):
+        reads and hashes them, removes old files of nobody, and gives back the room of logs."""
 
     async def close(self) -> None:
         """Ends the engine's threads after what was promised is written."""

@@ -13,7 +13,7 @@ from mailserver_py.errors import OperatorError
 from mailserver_py.mailstore.embedded import EmbeddedStore
 from mailserver_py.mailstore.embedded.index import FOLDER_LIMIT_BYTES, folder_name
 from mailserver_py.mailstore.port import Store
-from mailserver_py.mailstore.values import SAVED_AT, NewMessage
+from mailserver_py.mailstore.values import NO_RULES, SAVED_AT, NewMessage
 
 from .contract import StoreContract
 from .site import ALICE, BOB, NOW_S, Site, digest, local, outside, rule
@@ -22,7 +22,11 @@ from .site import ALICE, BOB, NOW_S, Site, digest, local, outside, rule
 def open_embedded(site: Site) -> EmbeddedStore:
     """A store in the site's folder."""
     return EmbeddedStore.open(
-        site.folder / "store", announce=site.announced.append, digest=digest, clock=lambda: site.now_s
+        site.folder / "store",
+        announce=site.announced.append,
+        digest=digest,
+        clock=lambda: site.now_s,
+        rules=lambda name: site.rules.get(name, NO_RULES),
     )
 
 
