@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import imaplib
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 from tests.imap.letters import LETTERS
 
 from .conftest import PASSWORD, Host
+from .foreign import need
 
 ALICE = "alice@example.org"
 
@@ -78,7 +78,7 @@ def run(*command: str, cwd: Path) -> str:
     return done.stdout
 
 
-@pytest.mark.skipif(shutil.which("mbsync") is None, reason="mbsync is not installed")
+@pytest.mark.clients
 def test_mbsync_syncs_both_ways_and_then_changes_nothing(
     host: Host, client: imaplib.IMAP4_SSL, tmp_path: Path
 ) -> None:
@@ -117,7 +117,7 @@ SyncState *
             encoding="utf-8",
         )
         config.chmod(0o600)
-        run("mbsync", "-c", str(config), "-a", cwd=tmp_path)
+        run(need("mbsync"), "-c", str(config), "-a", cwd=tmp_path)
         folder = tmp_path / "mail" / "Synced"
         files = [file for part in ("cur", "new") for file in (folder / part).iterdir()]
         assert len(files) == len(WHOLE)
@@ -129,14 +129,14 @@ SyncState *
         answer(client.select("Synced"))
         answer(client.store("1", "+FLAGS", r"(\Seen \Flagged)"))
         answer(client.select("INBOX"))
-        run("mbsync", "-c", str(config), "-a", cwd=tmp_path)
+        run(need("mbsync"), "-c", str(config), "-a", cwd=tmp_path)
         assert any(file.name.endswith(":2,FS") for file in (folder / "cur").iterdir())
         before = answer(client.status("Synced", "(MESSAGES UIDNEXT HIGHESTMODSEQ)"))
         assert b"MESSAGES 4" in bytes(before[0])
         names = sorted(
             file.name for file in folder.rglob("*") if file.is_file() and "mbsync" not in file.name
         )
-        run("mbsync", "-c", str(config), "-a", cwd=tmp_path)
+        run(need("mbsync"), "-c", str(config), "-a", cwd=tmp_path)
         assert answer(client.status("Synced", "(MESSAGES UIDNEXT HIGHESTMODSEQ)")) == before
         assert names == sorted(
             file.name for file in folder.rglob("*") if file.is_file() and "mbsync" not in file.name
@@ -144,7 +144,7 @@ SyncState *
         answer(client.delete("Synced"))
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@pytest.mark.clients
 def test_curl_uploads_lists_and_reads(host: Host, client: imaplib.IMAP4_SSL, tmp_path: Path) -> None:
     with client:
         answer(client.create("Curl"))
@@ -153,7 +153,7 @@ def test_curl_uploads_lists_and_reads(host: Host, client: imaplib.IMAP4_SSL, tmp
             f'machine {host.address} login {ALICE} password "{PASSWORD}"\n', encoding="utf-8"
         )
         (tmp_path / "letter").write_bytes(LETTERS["tiny"])
-        curl = ("curl", "-sS", "--netrc-file", "netrc", "--cacert", str(host.sandbox.ca_file), "-k")
+        curl = (need("curl"), "-sS", "--netrc-file", "netrc", "--cacert", str(host.sandbox.ca_file), "-k")
         run(*curl, f"{url}/Curl", "-T", "letter", cwd=tmp_path)
         assert "Curl" in run(*curl, url + "/", cwd=tmp_path)
         assert run(*curl, f"{url}/Curl?SUBJECT%20tiny", cwd=tmp_path).split() == ["*", "SEARCH", "1"]

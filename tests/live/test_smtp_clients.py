@@ -5,7 +5,6 @@ all.
 from __future__ import annotations
 
 import secrets
-import shutil
 import smtplib
 import socket
 import ssl
@@ -16,17 +15,16 @@ import warnings
 import pytest
 
 from .conftest import PASSWORD, Host
+from .foreign import miss, need
 
 
 def swaks(host: Host, *options: str) -> subprocess.CompletedProcess[str]:
-    program = shutil.which("swaks")
-    if program is None:
-        pytest.skip("swaks is not installed")
+    program = need("swaks")
     support = subprocess.run(
         [program, "--support"], capture_output=True, text=True, timeout=30, check=False
     ).stdout
     if "=== TLS supported" not in support:
-        pytest.skip("swaks has no TLS here (Debian: libnet-ssleay-perl)")
+        miss("swaks's TLS (Debian: libnet-ssleay-perl)")
     command = [program, "--server", host.address, "--helo", "client.example", *options]
     return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
 
@@ -41,6 +39,7 @@ def raw(host: Host, name: str, data: bytes) -> bytes:
     return answer
 
 
+@pytest.mark.clients
 def test_swaks_delivers_over_starttls(host: Host) -> None:
     token = secrets.token_hex(8)
     done = swaks(
@@ -51,6 +50,7 @@ def test_swaks_delivers_over_starttls(host: Host) -> None:
     assert b"with ESMTPS" in host.wait_for("bob@example.org", token)
 
 
+@pytest.mark.clients
 @pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
 def test_swaks_submits_on_both_ports(host: Host, mechanism: str) -> None:
     for door, tls in (("submissions", "--tlsc"), ("submission", "--tls")):
@@ -64,6 +64,7 @@ def test_swaks_submits_on_both_ports(host: Host, mechanism: str) -> None:
         assert b"with ESMTPSA" in host.wait_for("bob@example.org", token)
 
 
+@pytest.mark.clients
 def test_no_password_is_taken_in_the_clear(host: Host) -> None:
     done = swaks(
         host, "--port", str(host.ports["submission"]), "--auth", "PLAIN", "--auth-user", "alice@example.org",
