@@ -140,3 +140,18 @@ def test_without_its_log_and_shared_memory_a_closed_store_is_whole(sound: Path, 
         await site.store.close()
 
     asyncio.run(main())
+
+
+def test_an_account_whose_making_was_cut_short_is_no_damage(tmp_path: Path) -> None:
+    async def main() -> None:
+        site = Site(tmp_path, open_embedded)
+        folder = tmp_path / "store/accounts/alice@lab.test"
+        folder.mkdir()
+        assert await site.store.check() == []
+        (folder / "index.db").touch()
+        assert await site.store.check() == []
+        await site.append(await site.account())
+        assert await site.store.check() == []
+        await site.store.close()
+
+    asyncio.run(main())

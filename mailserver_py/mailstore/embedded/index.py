@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..values import StoreUnavailable
-from .schema import ACCOUNT_STEPS, ACCOUNT_VERSION, connect, require_unmade, upgrade, version_of
+from .schema import ACCOUNT_STEPS, ACCOUNT_VERSION, connect, made_mark, require_unmade, upgrade, version_of
 from .transaction import checkpoint, sync_failures, sync_folder
 
 OPEN_COUNT = 100
@@ -187,8 +187,9 @@ class Shelf:
         return surplus
 
     def list_folders(self) -> list[Path]:
-        """The database of every account there is."""
-        return sorted(self.root / name / "index.db" for name in os.listdir(self.root))
+        """The database of every account there is; a folder whose making was cut short before there was one has none."""
+        paths = (self.root / name / "index.db" for name in os.listdir(self.root))
+        return sorted(path for path in paths if path.exists() or made_mark(path).exists())
 
     def close(self) -> None:
         """Closes every account."""
