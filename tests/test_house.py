@@ -53,7 +53,10 @@ FORBIDDEN_NAMES = {
 BUDGETS = {"type: ignore": 4, "noqa": 12, "pragma: no cover": 0}
 """Suppressions in the house, exactly: one more has to be argued for here, one fewer is worth lowering the number."""
 
-UNITS = ("_bytes", "_s", "_ms", "_count", "_percent", "_per_min", "_days", "_at", "_bits", "_port", "_modseq", "_id", "_percent")
+UNITS = (
+    *("_bytes", "_s", "_ms", "_count", "_percent", "_per_min", "_days", "_at", "_bits"),
+    *("_port", "_modseq", "_id"),
+)
 
 PLAIN_NUMBERS = {
     # Not quantities: names, positions, bit sets.

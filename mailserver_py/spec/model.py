@@ -112,6 +112,9 @@ class Account(Model):
     """Space; default: `limits.account_quota`."""
     enabled: bool = True
     """False: no login; mail is refused."""
+    hold: bool = False
+    """Legal hold: nothing of the account is removed for good, what is expunged can be taken back for ever, and the
+    account cannot be erased. Outlives the account's line here: only `hold: false` and a deploy end it."""
 
 
 class Group(Model):
@@ -173,7 +176,15 @@ class Limits(Model):
     message_size: Size = Size(26_214_400)
     """Largest letter, 25 MiB: what the large providers accept."""
     account_quota: Size = Size(5_368_709_120)
-    """Space of an account that names none, 5 GiB."""
+    """Space of an account that names none, 5 GiB. What was expunged and can still be taken back does not count; it
+    takes at most as much again."""
+    delivery_grace_percent: int = Field(default=10, ge=0, le=100)
+    """What a delivery may go beyond the quota, in percent of it, so that mail is not refused for a last few octets.
+    Clients that file letters away may not."""
+    account_messages: int = Field(default=1_000_000, ge=1_000, le=10_000_000)
+    """Messages of an account. Far above what people have; a letter that is copied round in circles stops here."""
+    account_mailboxes: int = Field(default=10_000, ge=100, le=10_000)
+    """Mailboxes of an account; a runaway script stops here."""
     recipients: int = Field(default=100, ge=100, le=10_000)
     """Recipients of one letter; RFC 5321 §4.5.3.1.8 asks for at least 100."""
     connections: int = Field(default=10_000, ge=10, le=100_000)
@@ -189,6 +200,9 @@ class Retention(Model):
     """After so long, junk is removed."""
     trash: Duration = Duration(30 * 86_400)
     """After so long, what lies in the trash is removed."""
+    expunged: Duration | None = Duration(14 * 86_400)
+    """How long removed mail, also from the trash, can be taken back (`mailserver undelete`); `null`: it is gone at
+    once. Two weeks: people notice on their next working day, or after a holiday."""
     logs: Duration = Duration(14 * 86_400)
     """The journal of the mail host."""
 

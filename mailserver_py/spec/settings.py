@@ -49,6 +49,8 @@ class AccountSettings(Model):
     display_name: str = ""
     quota_bytes: int
     enabled: bool = True
+    hold: bool = False
+    """Under legal hold: nothing is removed for good."""
     send_as: tuple[str, ...] = ()
     """Every address this account may send as, its own included."""
 
@@ -97,6 +99,7 @@ def derive_settings(spec: MailSpec, host_name: str, public_keys: PublicKeys) -> 
             display_name=account.display_name,
             quota_bytes=int(quota if account.quota is None else account.quota),
             enabled=account.enabled,
+            hold=account.hold,
             send_as=plan.senders[address],
         )
         for address, account in spec.accounts.items()

@@ -19,6 +19,9 @@ REMEMBER_S = 5
 PLENTY_LETTERS = 50
 """Plenty is room for this many letters of the largest size: more than come within REMEMBER_S."""
 
+PLENTY_MESSAGES_COUNT = 5000
+"""The same in messages: what the fastest senders bring within REMEMBER_S."""
+
 DISK_FACTOR = 1.5
 """Free space asked for, in largest letters: a letter, and the index and log that grow with it. Postfix's
 rule.
@@ -72,10 +75,14 @@ class Space:
         if now_s < self._plenty_until_s.get(account, 0):
             return None
         usage = await (await store.account(account, self._quotas.get(account, 0))).usage()
-        left_bytes = usage.quota_bytes - usage.size_bytes
+        left_bytes = usage.quota_bytes + usage.grace_bytes - usage.size_bytes
         if usage.quota_bytes and left_bytes < max(1, size_bytes):
             return replies.MAILBOX_FULL
-        if not usage.quota_bytes or left_bytes > PLENTY_LETTERS * self._letter_bytes:
+        left_count = usage.message_limit_count - usage.message_count
+        if usage.message_limit_count and left_count < 1:
+            return replies.MAILBOX_FULL
+        has_room = not usage.quota_bytes or left_bytes > PLENTY_LETTERS * self._letter_bytes
+        if has_room and (not usage.message_limit_count or left_count > PLENTY_MESSAGES_COUNT):
             if len(self._plenty_until_s) >= REMEMBER_COUNT:
                 self._plenty_until_s.clear()
             self._plenty_until_s[account] = now_s + REMEMBER_S
