@@ -77,7 +77,7 @@ ACCESS = (
     Rfc(9051, "IMAP4rev2", "full", rooms=("imap",)),
     Rfc(3501, "IMAP4rev1", "full", rooms=("imap",)),
     Rfc(2087, "IMAP: QUOTA (obsolete)", "cited", rooms=("imap",)),
-    Rfc(9208, "IMAP: QUOTA", "partial", "GETQUOTA and GETQUOTAROOT; quotas are set by the spec", ("imap",)),
+    Rfc(9208, "IMAP: QUOTA", "full", "no SETQUOTA: quotas are set by the spec", ("imap",)),
     Rfc(2177, "IMAP: IDLE", "full", rooms=("imap",)),
     Rfc(2342, "IMAP: NAMESPACE", "full", rooms=("imap",)),
     Rfc(2971, "IMAP: ID", "full", rooms=("imap",)),

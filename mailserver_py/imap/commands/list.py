@@ -8,7 +8,7 @@ from ...mailstore.values import SEPARATOR
 from ..listing import ListRequest, list_entries, parse_list, select, serialize_entry
 from ..names import serialize_mailbox
 from ..replies import Reply, ok
-from ..status_items import serialize_status
+from ..status_items import look_around, serialize_status
 from .shape import LOGGED_IN, Command
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ async def run(session: Session, request: ListRequest) -> Reply:
         lines.append(serialize_entry(found, request, utf8=session.utf8, rev2=session.rev2))
         if request.status and found.entry.mailbox is not None:
             mailbox = found.entry.mailbox
-            lines.append(serialize_status(mailbox, request.status, session.message_bytes, utf8=session.utf8))
+            around = await look_around(account, mailbox, request.status, session.message_bytes)
+            lines.append(serialize_status(mailbox, request.status, around, utf8=session.utf8))
     for item in request.status:
         if item.enables:
             await session.enable(item.enables)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..cursor import Cursor
 from ..replies import Reply, ok
-from ..status_items import StatusItem, parse_status_items, serialize_status
+from ..status_items import StatusItem, look_around, parse_status_items, serialize_status
 from .shape import LOGGED_IN, Command
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ async def run(session: Session, request: Status) -> Reply:
     for item in request.items:
         if item.enables:
             await session.enable(item.enables)
-    await session.send(serialize_status(mailbox, request.items, session.message_bytes, utf8=session.utf8))
+    around = await look_around(session.owner(), mailbox, request.items, session.message_bytes)
+    await session.send(serialize_status(mailbox, request.items, around, utf8=session.utf8))
     return ok(b"STATUS completed")
 
 
