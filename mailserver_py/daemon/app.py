@@ -34,6 +34,7 @@ from mailserver_py.net.tls import TlsContexts, opportunistic_context
 from mailserver_py.spec.listeners import LISTENERS, Listener
 from mailserver_py.spec.settings import HostSettings
 
+from .account_rules import derive_rules
 from .acme_responder import answer_challenge
 from .context import DaemonContext, Drain
 from .credentials import load_credentials
@@ -109,7 +110,9 @@ class App:
             hub.publish(changed)
             self._bus.tell(changed.account, changed.mailbox_id)
 
-        self._store = EmbeddedStore.open(options.state, announce=announce, digest=derive, clock=time.time)
+        self._store = EmbeddedStore.open(
+            options.state, announce=announce, digest=derive, clock=time.time, rules=derive_rules(settings)
+        )
         self._passwords = ArgonPasswords(
             credentials.password_hashes,
             frozenset(name for name, account in settings.accounts.items() if account.enabled),
