@@ -43,6 +43,8 @@ async def _refuse(session: Session, event: MessageAsked) -> Reply | None:
         _, command, cursor = session.find(event.prefix)
         if not command.states & session.state:
             raise bad(b"The command is not allowed in this state")
+        if command.numbered and not cursor.uid and b"UIDONLY" in session.enabled:
+            raise bad(b"Only UIDs are used here", b"UIDREQUIRED")
         assert command.admit is not None
         await command.admit(session, cursor)
     except Refused as refused:

@@ -274,7 +274,12 @@ def parse_items(cursor: Cursor) -> Wanted:
 
 
 def render(batch: Batch, items: Sequence[Item]) -> Iterable[bytes]:
-    """One FETCH response for each message of the batch."""
-    form = b"* %d FETCH (" + b" ".join([item.form for item in items]) + b")\r\n"
-    numbers = [at + 1 for at in batch.positions]
+    """One FETCH response for each message of the batch; UIDFETCH for who knows no sequence numbers (RFC 9586 §3.3)."""
+    if batch.box.uid_only:
+        items = [item for item in items if item is not UID_ITEM] or [UID_ITEM]
+        form = b"* %d UIDFETCH (" + b" ".join([item.form for item in items]) + b")\r\n"
+        numbers = [batch.box.uids[at] for at in batch.positions]
+    else:
+        form = b"* %d FETCH (" + b" ".join([item.form for item in items]) + b")\r\n"
+        numbers = [at + 1 for at in batch.positions]
     return map(form.__mod__, zip(numbers, *[item.values(batch) for item in items], strict=True))

@@ -20,6 +20,7 @@ from .cursor import Cursor
 from .dates import day_of
 from .program import All, Either, Facts, Needs, Node, Not, Test, wanted_text
 from .replies import bad, no
+from .sequence import MAX_NUMBER
 
 CHARSETS = (b"US-ASCII", b"UTF-8")
 """What RFC 9051 §6.4.4 asks for; all clients of today send UTF-8."""
@@ -211,6 +212,20 @@ def _uid(asked: Asked) -> Node:
     return _numbers(asked, uid=True)
 
 
+def _uid_beyond(*, after: bool) -> Callable[[Asked], Node]:
+    """RFC 9738 §3.2."""
+
+    def make(asked: Asked) -> Node:
+        asked.cursor.space()
+        uid = asked.cursor.number(MAX_NUMBER)
+        return Test(
+            Needs.VIEW,
+            lambda facts: facts.box.uids[facts.at] > uid if after else facts.box.uids[facts.at] < uid,
+        )
+
+    return make
+
+
 def _not(asked: Asked) -> Node:
     asked.cursor.space()
     return Not(parse_key(asked))
@@ -285,6 +300,8 @@ KEYS: tuple[Key, ...] = (
     Key(b"TEXT", _text),
     Key(b"TO", _address("to")),
     Key(b"UID", _uid),
+    Key(b"UIDAFTER", _uid_beyond(after=True)),
+    Key(b"UIDBEFORE", _uid_beyond(after=False)),
     Key(b"UNANSWERED", _flag(Flag.ANSWERED, wanted=False)),
     Key(b"UNDELETED", _flag(Flag.DELETED, wanted=False)),
     Key(b"UNDRAFT", _flag(Flag.DRAFT, wanted=False)),

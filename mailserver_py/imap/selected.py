@@ -60,6 +60,8 @@ class Selected:
         self._learn(set(self.keywords))
         self._told_count = len(self.uids)
         self._told_keywords = len(self.known_keywords)
+        self.uid_only = False
+        """The client knows no sequence numbers (RFC 9586)."""
         self._gone: set[int] = set()
         self._touched: set[int] = set()
         self._safe_modseq = self.modseq
@@ -87,6 +89,11 @@ class Selected:
             for keyword in joined.split():
                 self.known_keywords.setdefault(keyword.lower(), keyword)
 
+    @property
+    def resyncing(self) -> bool:
+        """The client keeps a MODSEQ, and means by it that it knows all up to there (RFC 7162 §3.2)."""
+        return self.vanishing and self.with_modseq
+
     # --- numbers
 
     def index(self, uid: int) -> int:
@@ -100,13 +107,15 @@ class Selected:
         Raises BAD for a sequence number that does not exist (RFC 9051 §9 `seq-number`) unless `lenient`, as SEARCH is
         (§6.4.9's example); UIDs may be missing.
         """
-        if wanted.saved:
+        if wanted.saved and (uid or not self.uid_only):
             return [at for at in map(self.index, sorted(self.saved)) if at >= 0]
         picked: list[int] = []
         if uid:
             for low, high in wanted.resolve(self.uids[-1] if self.uids else 0):
                 picked.extend(range(bisect_left(self.uids, low), bisect_right(self.uids, high)))
             return picked
+        if self.uid_only:
+            raise bad(b"Only UIDs are used here", b"UIDREQUIRED")
         for low, high in wanted.resolve(self._told_count):
             if not lenient and (low < 1 or high > self._told_count):
                 raise bad(b"There is no message of that number")
@@ -211,11 +220,14 @@ class Selected:
             positions = sorted(at for at in map(self.index, changed) if at >= 0)
             for start in range(0, len(positions), CHUNK_MESSAGES):
                 yield b"".join(self._fetch(at, uid=uid) for at in positions[start : start + CHUNK_MESSAGES])
-        if self._gone and self.vanishing:
+        if self._gone and self.resyncing:
             yield b"* OK [HIGHESTMODSEQ %d] Expunged messages are to be told yet\r\n" % self._safe_modseq
 
     def _fetch(self, at: int, *, uid: bool) -> bytes:
         flags = serialize_flags(self.flags[at], self.keywords[at])
+        if self.uid_only:
+            modseq = b" MODSEQ (%d)" % self.modseqs[at] if self.with_modseq else b""
+            return b"* %d UIDFETCH (FLAGS (%b)%b)\r\n" % (self.uids[at], flags, modseq)
         number = b"UID %d " % self.uids[at] if uid else b""
         modseq = b" MODSEQ (%d)" % self.modseqs[at] if self.with_modseq else b""
         return b"* %d FETCH (%bFLAGS (%b)%b)\r\n" % (at + 1, number, flags, modseq)

@@ -205,7 +205,8 @@ class Session:
 
     def _set_manner(self, box: Selected) -> None:
         box.with_modseq = b"CONDSTORE" in self.enabled
-        box.vanishing = b"QRESYNC" in self.enabled
+        box.uid_only = b"UIDONLY" in self.enabled
+        box.vanishing = b"QRESYNC" in self.enabled or box.uid_only
 
     def select(self, box: Selected) -> None:
         """The selected state begins."""
@@ -329,6 +330,8 @@ class Session:
             self._tag, command, cursor = self.find(data)
             if not command.states & self.state:
                 raise bad(b"The command is not allowed in this state")
+            if command.numbered and not cursor.uid and b"UIDONLY" in self.enabled:
+                raise bad(b"Only UIDs are used here", b"UIDREQUIRED")
             request = command.parse(cursor)
         except Refused as refused:
             await self.upload.forget()

@@ -56,4 +56,4 @@ async def run(session: Session, request: Copy) -> Reply:
     return ok(b"COPY completed", copy_uid(appended))
 
 
-COMMAND = Command(b"COPY", State.SELECTED, parse, run, uid_form=True)
+COMMAND = Command(b"COPY", State.SELECTED, parse, run, uid_form=True, numbered=True)

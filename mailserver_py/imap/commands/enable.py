@@ -16,6 +16,7 @@ ENABLABLE: dict[bytes, bytes] = {
     b"UTF8=ACCEPT": b"UTF8=ACCEPT",
     b"CONDSTORE": b"CONDSTORE",
     b"QRESYNC": b"QRESYNC",
+    b"UIDONLY": b"UIDONLY",
 }
 """Upper-case name → as it is announced."""
 
@@ -44,6 +45,6 @@ COMMAND = Command(
     State.AUTHENTICATED,
     parse,
     run,
-    capabilities=(b"ENABLE", b"UTF8=ACCEPT", b"QRESYNC"),
+    capabilities=(b"ENABLE", b"UTF8=ACCEPT", b"QRESYNC", b"UIDONLY"),
     updates=Updates.NONE,
 )

@@ -33,7 +33,7 @@ async def run(session: Session, request: SequenceSet | None) -> Reply:
     uids = [box.uids[at] for at in positions]
     gone = await box.account.expunge(box.mailbox.mailbox_id, uids)
     box.expunged(gone)
-    if not gone or not box.vanishing:
+    if not gone or not box.resyncing:
         return ok(b"EXPUNGE completed")
     await session.tell(expunges=True)  # only then does the client know all up to that MODSEQ
     return ok(b"EXPUNGE completed", b"HIGHESTMODSEQ %d" % box.modseq)

@@ -202,4 +202,6 @@ async def _explain(box: Selected, positions: Sequence[int], *, uid: bool) -> Non
     raise no(b"Some of the messages are damaged on the server", b"SERVERBUG")
 
 
-COMMAND = Command(b"FETCH", State.SELECTED, parse, run, updates=Updates.NO_EXPUNGE, uid_form=True)
+COMMAND = Command(
+    b"FETCH", State.SELECTED, parse, run, updates=Updates.NO_EXPUNGE, uid_form=True, numbered=True
+)

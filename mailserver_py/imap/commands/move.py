@@ -29,4 +29,4 @@ async def run(session: Session, request: Copy) -> Reply:
     return ok(b"MOVE completed")
 
 
-COMMAND = Command(b"MOVE", State.SELECTED, parse, run, capabilities=(b"MOVE",), uid_form=True)
+COMMAND = Command(b"MOVE", State.SELECTED, parse, run, capabilities=(b"MOVE",), uid_form=True, numbered=True)

@@ -100,7 +100,7 @@ async def run(session: Session, request: Replace) -> Reply:
     await session.send(ok(b"The new message is there", append_uid(appended)).serialize(b"*"))
     box.expunged([uid])
     await session.tell(expunges=True)  # only then does the client know all up to that MODSEQ
-    return ok(b"REPLACE completed", b"HIGHESTMODSEQ %d" % box.modseq if box.vanishing else b"")
+    return ok(b"REPLACE completed", b"HIGHESTMODSEQ %d" % box.modseq if box.resyncing else b"")
 
 
 COMMAND = Command(
@@ -110,6 +110,7 @@ COMMAND = Command(
     run,
     capabilities=(b"REPLACE",),
     uid_form=True,
+    numbered=True,
     streams=streams,
     admit=admit,
 )

@@ -134,4 +134,5 @@ COMMAND = Command(
     capabilities=(b"ESEARCH", b"SEARCHRES", b"PARTIAL", b"I18NLEVEL=1"),
     updates=Updates.NO_EXPUNGE,
     uid_form=True,
+    numbered=True,
 )

@@ -57,6 +57,8 @@ async def _open(session: Session, request: Select, *, read_only: bool) -> None:
     account = session.owner()
     if request.known is not None and b"QRESYNC" not in session.enabled:
         raise bad(b"QRESYNC is to be enabled first")  # RFC 7162 §3.2.5
+    if request.known is not None and request.known.numbers is not None and b"UIDONLY" in session.enabled:
+        raise bad(b"Only UIDs are used here", b"UIDREQUIRED")
     if session.selected is not None:
         session.deselect()
         await session.send(b"* OK [CLOSED] The previous mailbox is closed\r\n")
@@ -69,7 +71,7 @@ async def _open(session: Session, request: Select, *, read_only: bool) -> None:
         # RFC 3501 §6.3.1 wants both; RFC 9051 dropped them. Deviation: \Recent is not kept (`imap.flags`).
         lines.append(b"* 0 RECENT\r\n")
         unseen = box.first_unseen()
-        if unseen:
+        if unseen and not box.uid_only:
             lines.append(b"* OK [UNSEEN %d] The first unseen message\r\n" % unseen)
     lines.append(b"* OK [UIDVALIDITY %d] UIDs are valid\r\n" % box.mailbox.uid_validity)
     lines.append(b"* OK [UIDNEXT %d] The next UID\r\n" % box.uid_next)

@@ -54,6 +54,8 @@ class Command(Generic[T]):
     updates: Updates = Updates.ALL
     uid_form: bool = False
     """There is a `UID` form of it."""
+    numbered: bool = False
+    """Its plain form speaks of sequence numbers, which UIDONLY takes away (RFC 9586 §3.2)."""
     streams: Callable[[Cursor], bool] | None = None
     """Whether the literal that was just announced at the end of the cursor's text is a letter to be streamed."""
     admit: Callable[[Session, Cursor], Awaitable[None]] | None = None

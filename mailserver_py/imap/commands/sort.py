@@ -69,4 +69,5 @@ COMMAND = Command(
     capabilities=(b"SORT", b"SORT=DISPLAY", b"ESORT"),
     updates=Updates.NO_EXPUNGE,
     uid_form=True,
+    numbered=True,
 )

@@ -100,4 +100,6 @@ async def run(session: Session, request: Store) -> Reply:
     return ok(b"STORE completed")
 
 
-COMMAND = Command(b"STORE", State.SELECTED, parse, run, updates=Updates.NO_EXPUNGE, uid_form=True)
+COMMAND = Command(
+    b"STORE", State.SELECTED, parse, run, updates=Updates.NO_EXPUNGE, uid_form=True, numbered=True
+)

@@ -80,4 +80,5 @@ COMMAND = Command(
     capabilities=tuple(b"THREAD=" + name for name in ALGORITHMS),
     updates=Updates.NO_EXPUNGE,
     uid_form=True,
+    numbered=True,
 )
