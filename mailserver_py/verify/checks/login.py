@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import smtplib
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
 from mailserver_py.verify.clients import (
-    HELO,
-    TIMEOUT_S,
     ClientError,
     in_maildrop,
     in_thread,
     open_imap,
     open_pop3,
     open_smtp,
+    open_smtp_in_the_clear,
 )
 from mailserver_py.verify.shape import Check, Outcome
 from mailserver_py.verify.world import Door, Login, World
@@ -54,8 +52,7 @@ BY_PROTOCOL: dict[str, Callable[[Door, Login, ssl.SSLContext], None]] = {
 
 def _in_the_clear(door: Door) -> bool:
     """Whether a password would be taken before TLS."""
-    with smtplib.SMTP(timeout=TIMEOUT_S, local_hostname=HELO) as client:
-        client.connect(door.address, door.port)
+    with open_smtp_in_the_clear(door) as client:
         client.ehlo()
         return client.has_extn("auth")
 

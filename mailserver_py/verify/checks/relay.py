@@ -4,10 +4,9 @@ promises S27), and mail for nobody is refused at once instead of bounced later.
 
 from __future__ import annotations
 
-import smtplib
 from functools import partial
 
-from mailserver_py.verify.clients import HELO, TIMEOUT_S, ClientError, in_thread
+from mailserver_py.verify.clients import ClientError, in_thread, open_smtp_in_the_clear
 from mailserver_py.verify.shape import Check, Outcome
 from mailserver_py.verify.world import Door, World
 
@@ -32,8 +31,7 @@ def forms(domain: str) -> tuple[str, ...]:
 def _probe(door: Door, domain: str, *, catch_all: bool) -> list[tuple[str, str]]:
     """(code, what was accepted) for everything that should not have been."""
     accepted: list[tuple[str, str]] = []
-    client = smtplib.SMTP(timeout=TIMEOUT_S, local_hostname=HELO)
-    client.connect(door.address, door.port)
+    client = open_smtp_in_the_clear(door)
     try:
         client.ehlo()
         for sender in ("<probe@relay-test.example.com>", f"<postmaster@{domain}>", "<>"):
