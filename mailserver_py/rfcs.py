@@ -31,7 +31,7 @@ MAIL = (
         5321,
         "Simple Mail Transfer Protocol",
         "partial",
-        "EXPN and source routes are refused",
+        "EXPN is refused; source routes are read and dropped",
         ("smtp", "daemon"),
     ),
     Rfc(1870, "SMTP: Message Size Declaration", "full", rooms=("smtp",)),
