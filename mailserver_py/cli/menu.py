@@ -37,6 +37,9 @@ MENU = (
     Row("serve", "Run one role of the mail host (systemd does this)."),
     Row("certificate", "Obtain or renew the host's certificate (systemd does this)."),
     Row("trace", "Tell what became of a letter, by trace id or address."),
+    Row("undelete", "Take back mail that was expunged, on the mail host."),
+    Row("export", "Write all of an account's data into one archive, on the mail host."),
+    Row("erase", "Remove every byte of an account that the spec no longer has, on the mail host."),
     Row("store", "Check the store for damage."),
 )
 """In the order in which an operator meets them."""

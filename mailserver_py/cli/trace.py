@@ -28,9 +28,9 @@ def command(*, wanted: str, log_file: Path | None, since: str, as_json: bool) ->
     ID is a trace id, an incident or a Message-ID; ADDRESS is a sender, a recipient or an account. Exit status
     1: the log says nothing of it.
     """
-    with _lines(log_file, since) as lines:
+    with log_lines(log_file, since) as lines:
         ids = trace.find_ids(trace.parse_events(lines), wanted)
-    with _lines(log_file, since) as lines:
+    with log_lines(log_file, since) as lines:
         traces = trace.gather(trace.parse_events(lines), ids, wanted)
     if as_json:
         click.echo(
@@ -60,7 +60,8 @@ def _show(found: trace.Trace) -> None:
 
 
 @contextmanager
-def _lines(log_file: Path | None, since: str) -> Iterator[Iterator[str]]:
+def log_lines(log_file: Path | None, since: str) -> Iterator[Iterator[str]]:
+    """The log's lines, from a file or the journal. Raises OperatorError, WorldError."""
     if log_file is not None:
         try:
             with log_file.open(encoding="utf-8", errors="replace") as file:

@@ -96,6 +96,22 @@ def gather(events: Iterable[Event], ids: set[str], wanted: str) -> Sequence[Trac
     return sorted(traces.values(), key=lambda trace: str(trace.events[0].get("at", "")))
 
 
+def events_about(events: Iterable[Event], account: str, addresses: frozenset[str]) -> Iterator[Event]:
+    """The events that are about one account: what it did, and what came to its `addresses` (itself among them). Of a
+    letter from others, who else got it is their matter and left out.
+    """
+    for event in events:
+        own = str(event.get("account", "")).lower() == account
+        told = [text.lower() for name in _ADDRESS_FIELDS for text in _texts(event.get(name))]
+        if not own and not addresses.intersection(told):
+            continue
+        if not own and isinstance(event.get("recipients"), list):
+            mine = [text for text in _texts(event["recipients"]) if text.lower() in addresses]
+            yield {**event, "recipients": mine}
+        else:
+            yield event
+
+
 def rows_of(trace: Trace) -> Sequence[Row]:
     """The events as lines of a table."""
     return [_row(event) for event in trace.events]

@@ -211,7 +211,7 @@ class Store(Protocol):
 
     async def account(self, name: str, quota_bytes: int = 0) -> Account:
         """Opens an account; at first sight makes it, with INBOX and the usual special-use mailboxes. `quota_bytes` is
-        for a store that was opened without rules; with them, they say it."""
+        for a store that was opened without rules: with them, they say it; 0 leaves what the account has."""
 
     async def keeping(self, name: str) -> Keeping:
         """An account that exists, for those who keep house. Raises NoSuchAccount."""

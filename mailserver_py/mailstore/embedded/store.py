@@ -95,7 +95,7 @@ class EmbeddedStore:
         self.readers = ThreadPoolExecutor(READER_THREAD_COUNT, "store-reader")
         self.writer = Writer(self.files, self.site, self.shelf, announce, lambda: int(clock()))
         self.rules = rules
-        self.ruled: dict[str, AccountRules] = {}
+        self.ruled: dict[str, AccountRules | None] = {}
         """Accounts that this process has opened, with the rules it wrote."""
         self.queue = EmbeddedQueue(self)
 
@@ -138,9 +138,12 @@ class EmbeddedStore:
     async def account(self, name: str, quota_bytes: int = 0) -> EmbeddedAccount:
         """Opens an account, making it at first sight. Raises StoreUnavailable."""
         account = EmbeddedAccount(self, name)
-        rules = self.rules_of(name) if self.rules else AccountRules(quota_bytes)
-        if rules is not None and self.ruled.get(name) != rules:
-            await account.change(lambda db: mailbox_changes.set_rules(db, rules))
+        rules = self.rules_of(name)
+        if self.rules is None and quota_bytes:
+            rules = AccountRules(quota_bytes)
+        if name not in self.ruled or self.ruled[name] != rules:
+            # Without rules too: it makes the account, and leads an older one to the present version.
+            await account.change(lambda db: mailbox_changes.set_rules(db, rules) if rules else None)
             self.ruled[name] = rules
         return account
 
