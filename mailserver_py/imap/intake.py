@@ -21,7 +21,10 @@ async def ask(session: Session, reader: Reader, event: MessageAsked) -> None:
     """Takes the letter or refuses it, and tells the reader and the client so."""
     refusal = await _refuse(session, event)
     if refusal is None:
-        session.upload.begin(session.door.stage())
+        if session.upload.catenating:
+            session.upload.expect_text()
+        else:
+            session.upload.begin(session.door.stage())
         reader.accept_message()
         if event.waits:
             await session.send(b"+ Go on\r\n")

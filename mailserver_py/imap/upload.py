@@ -20,6 +20,11 @@ class Upload:
         """Why they cannot be kept, when that is so."""
         self._stagings: list[Staging] = []
         self._open = False
+        self.catenating = False
+        """A letter of several parts has begun (RFC 4469)."""
+        self.parts_count = 0
+        """Its parts that are written."""
+        self.catenated_bytes = 0
 
     @property
     def in_letter(self) -> bool:
@@ -31,6 +36,26 @@ class Upload:
         self._stagings.append(staging)
         self._open = True
 
+    def begin_catenation(self, staging: Staging) -> None:
+        """The next letter comes in parts."""
+        self._stagings.append(staging)
+        self.catenating = True
+        self.parts_count = self.catenated_bytes = 0
+
+    def expect_text(self) -> None:
+        """The next part's octets will come."""
+        self._open = True
+
+    async def add(self, data: bytes) -> None:
+        """A part that was here already."""
+        self.catenated_bytes += len(data)
+        await self._stagings[-1].write(data)
+
+    async def complete(self) -> None:
+        """The letter of several parts is whole."""
+        self.catenating = False
+        self.letters.append(await self._stagings[-1].finish())
+
     async def take(self, chunk: bytes, *, last: bool) -> None:
         """Octets of the open letter."""
         self._open = not last
@@ -39,7 +64,10 @@ class Upload:
         try:
             if chunk:
                 await self._stagings[-1].write(chunk)
-            if last:
+            if self.catenating:
+                self.catenated_bytes += len(chunk)
+                self.parts_count += last
+            elif last:
                 self.letters.append(await self._stagings[-1].finish())
         except StoreError as error:
             self.refusal = refusal_of(error)
@@ -51,6 +79,6 @@ class Upload:
         stagings, self._stagings = self._stagings, []
         self.letters = []
         self.refusal = None
-        self._open = False
+        self._open = self.catenating = False
         for staging in stagings:
             await staging.discard()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...mailstore.values import Appended, NewMessage, NoSuchMailbox, OverQuota
+from ..catenate import Part, bring_up, ends_with_url, parse_parts
 from ..cursor import Cursor
 from ..flags import FlagList
 from ..listing import serialize_old_name
@@ -32,6 +33,9 @@ class Letter:
     flags: FlagList
     received_at_s: int | None
     size_bytes: int
+    """Of the octets that come with the command."""
+    parts: tuple[Part, ...] | None = None
+    """Not None: it is made of these (RFC 4469)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +48,9 @@ class Append:
     """The mailbox's name as it was written, when that is not its normal form."""
 
 
-def parse_letter(cursor: Cursor) -> Letter:
-    """`SP [flags SP] [date SP] literal`, also `UTF8 (literal8)`."""
+def parse_letter(cursor: Cursor, *, prefix: bool = False) -> Letter:
+    """`SP [flags SP] [date SP] literal`, also `UTF8 (literal8)` and `CATENATE (parts)`. A `prefix` is the command up to
+    a literal that is a letter's."""
     cursor.space()
     flags, received_at_s = FlagList(), None
     if cursor.peek() == b"(":
@@ -54,11 +59,15 @@ def parse_letter(cursor: Cursor) -> Letter:
     if cursor.peek() == b'"':
         received_at_s = cursor.date_time()
         cursor.space()
+    if cursor.data[cursor.position : cursor.position + 9].upper() == b"CATENATE ":
+        cursor.position += 9
+        parts = parse_parts(cursor, prefix=prefix)
+        return Letter(flags, received_at_s, sum(part for part in parts if isinstance(part, int)), parts)
     wrapped = cursor.data[cursor.position : cursor.position + 6].upper() == b"UTF8 ("
     if wrapped:
         cursor.position += 6
     size_bytes, _ = cursor.streamed_literal()
-    if wrapped and not cursor.at_end():
+    if wrapped and not (prefix and cursor.at_end()):
         cursor.expect(b")")
     return Letter(flags, received_at_s, size_bytes)
 
@@ -68,20 +77,20 @@ def _mailbox(cursor: Cursor) -> str:
     return cursor.mailbox()
 
 
-def parse(cursor: Cursor) -> Append:
+def parse(cursor: Cursor, *, prefix: bool = False) -> Append:
     """The whole command; its literals are announcements without octets."""
     mailbox = _mailbox(cursor)
-    letters = [parse_letter(cursor)]
+    letters = [parse_letter(cursor, prefix=prefix)]
     while not cursor.at_end():
         # Deviation: one space more than the grammar of RFC 3502 has is let pass: IMAPClient puts it between letters.
         if cursor.data.startswith(b"  ", cursor.position):
             cursor.space()
-        letters.append(parse_letter(cursor))
+        letters.append(parse_letter(cursor, prefix=prefix))
     return Append(mailbox, tuple(letters), cursor.old_name)
 
 
 def streams(cursor: Cursor) -> bool:
-    """Whether the literal announced at the end is a letter: only the mailbox's name can be another one.
+    """Whether the literal announced at the end is a letter: only the mailbox's name and a URL can be other ones.
 
     A mistake elsewhere counts as a letter, too: then `check_target` refuses it before its octets come.
     """
@@ -90,17 +99,18 @@ def streams(cursor: Cursor) -> bool:
         cursor.astring()
     except Refused:
         return False
-    return True
+    return not ends_with_url(cursor.data, cursor.position)
 
 
 async def admit(session: Session, cursor: Cursor) -> None:
     """Before the octets come: is there such a mailbox, and are there not too many letters (RFC 9051 §6.3.12)?"""
-    request = parse(cursor)
+    request = parse(cursor, prefix=True)
     if len(request.letters) > LETTERS_MAX_COUNT:
         raise no(b"Too many letters in one command", b"LIMIT")
     if sum(letter.size_bytes for letter in request.letters) > session.append_bytes:
         raise no(b"The letters are too large together", b"TOOBIG")
     await check_room(session, request.mailbox, sum(letter.size_bytes for letter in request.letters))
+    await bring_up(session, [letter.parts for letter in request.letters], final=False)
 
 
 async def check_room(session: Session, mailbox: str, size_bytes: int) -> None:
@@ -115,11 +125,12 @@ async def check_room(session: Session, mailbox: str, size_bytes: int) -> None:
         raise Refused(refusal_of(OverQuota()))
 
 
-def received(session: Session, letters: Sequence[Letter]) -> list[NewMessage]:
+async def received(session: Session, letters: Sequence[Letter]) -> list[NewMessage]:
     """The letters, staged while it was read; INTERNALDATE is now when none was given. Raises Refused."""
     if session.upload.refusal is not None:
         raise Refused(session.upload.refusal)
-    if any(not letter.size_bytes for letter in letters):
+    await bring_up(session, [letter.parts for letter in letters], final=True)
+    if any(not staged.size_bytes for staged in session.upload.letters):
         # RFC 3502 §6.3.11: a literal of no octets takes the letter back.
         raise no(b"A letter without octets is none")
     now_s = session.door.now_s()
@@ -136,7 +147,7 @@ def received(session: Session, letters: Sequence[Letter]) -> list[NewMessage]:
 
 async def run(session: Session, request: Append) -> Reply:
     """All of the letters or none."""
-    messages = received(session, request.letters)
+    messages = await received(session, request.letters)
     try:
         appended = await session.owner().append(request.mailbox, messages)
     except NoSuchMailbox as error:
@@ -155,7 +166,7 @@ COMMAND = Command(
     LOGGED_IN,
     parse,
     run,
-    capabilities=(b"MULTIAPPEND", b"BINARY"),
+    capabilities=(b"MULTIAPPEND", b"BINARY", b"CATENATE", b"URL-PARTIAL"),
     streams=streams,
     admit=admit,
 )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...mailstore.values import MessageGone, NoSuchMailbox, OverQuota
+from ..catenate import bring_up, ends_with_url
 from ..cursor import Cursor
 from ..replies import Refused, Reply, bad, no, ok, refusal_of, try_create
 from ..sequence import MAX_NUMBER, STAR, SequenceSet
@@ -36,12 +37,12 @@ def _message(cursor: Cursor) -> SequenceSet:
     return SequenceSet(((number, number),))
 
 
-def parse(cursor: Cursor) -> Replace:
-    """`message mailbox [flags] [date] literal`."""
+def parse(cursor: Cursor, *, prefix: bool = False) -> Replace:
+    """`message mailbox [flags] [date] literal`, also CATENATE (§4.2)."""
     message = _message(cursor)
     cursor.space()
     target = cursor.mailbox()
-    letter = parse_letter(cursor)
+    letter = parse_letter(cursor, prefix=prefix)
     cursor.end()
     return Replace(message, target, letter, cursor.uid)
 
@@ -57,7 +58,7 @@ def streams(cursor: Cursor) -> bool:
         cursor.astring()
     except Refused:
         return False
-    return True
+    return not ends_with_url(cursor.data, cursor.position)
 
 
 def _pick(session: Session, request: Replace) -> int:
@@ -73,7 +74,7 @@ def _pick(session: Session, request: Replace) -> int:
 
 async def admit(session: Session, cursor: Cursor) -> None:
     """Before the octets come: are both there, and is there room for the difference (§3.4)?"""
-    request = parse(cursor)
+    request = parse(cursor, prefix=True)
     uid = _pick(session, request)
     box, account = session.box(), session.owner()
     try:
@@ -84,13 +85,14 @@ async def admit(session: Session, cursor: Cursor) -> None:
     more_bytes = request.letter.size_bytes - box.sizes[box.index(uid)]
     if usage.quota_bytes and usage.size_bytes + more_bytes > usage.quota_bytes:
         raise Refused(refusal_of(OverQuota()))
+    await bring_up(session, [request.letter.parts], final=False)
 
 
 async def run(session: Session, request: Replace) -> Reply:
     """APPENDUID goes out untagged, before EXISTS and EXPUNGE (§4.3)."""
     box = session.box()
     uid = _pick(session, request)
-    (message,) = received(session, (request.letter,))
+    (message,) = await received(session, (request.letter,))
     try:
         appended = await box.account.replace(box.mailbox.mailbox_id, uid, request.target, message)
     except NoSuchMailbox as error:
