@@ -321,6 +321,10 @@ class StoreUnavailable(StoreError):
     """Disk full, locked, or marked suspect: temporary (IMAP: UNAVAILABLE, SMTP: 451 4.3.0)."""
 
 
+class StoreFull(StoreUnavailable):
+    """No room on the disk: the same, but it is the operator who can help (SMTP: 452 4.3.1)."""
+
+
 class LetterDamaged(StoreError):
     """A message file is missing or its hash differs; only this message is hurt (IMAP: SERVERBUG)."""
 

@@ -168,9 +168,11 @@ class Client:
         return self
 
     async def send(self, sender: str, recipients: list[str], letter: bytes) -> str:
-        assert (await self.say(f"MAIL FROM:<{sender}>")).startswith("250")
+        answer = await self.say(f"MAIL FROM:<{sender}>")
+        assert answer.startswith("250"), answer
         for recipient in recipients:
-            assert (await self.say(f"RCPT TO:<{recipient}>")).startswith("250")
+            answer = await self.say(f"RCPT TO:<{recipient}>")
+            assert answer.startswith("250"), answer
         assert (await self.say("DATA")).startswith("354")
         return await self.say(letter.decode("latin-1").replace("\r\n.", "\r\n..") + ".")
 

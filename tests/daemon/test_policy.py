@@ -18,6 +18,7 @@ from mailserver_py.mailstore.values import (
     NewRecipient,
     NoSuchMailbox,
     OverQuota,
+    StoreFull,
     StoreUnavailable,
     Usage,
 )
@@ -244,7 +245,13 @@ def test_plenty_is_remembered_for_a_while_and_scarcity_is_not() -> None:
 
 @pytest.mark.parametrize(
     ("error", "code"),
-    [(OverQuota(), 452), (StoreUnavailable(), 452), (LetterDamaged(), 451), (NoSuchMailbox(), 451)],
+    [
+        (OverQuota(), 452),
+        (StoreFull(), 452),
+        (StoreUnavailable(), 451),
+        (LetterDamaged(), 451),
+        (NoSuchMailbox(), 451),
+    ],
 )
 def test_what_the_store_says_is_temporary(error: Exception, code: int) -> None:
     assert replies.of_store_error(cast(Any, error)).code == code

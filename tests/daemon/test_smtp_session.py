@@ -12,7 +12,7 @@ import pytest
 
 from mailserver_py.daemon import smtp_session
 from mailserver_py.daemon.policy.space import IN_HAND_LETTERS
-from mailserver_py.mailstore.values import StoreUnavailable
+from mailserver_py.mailstore.values import StoreFull, StoreUnavailable
 from mailserver_py.senderauth import dkim
 from mailserver_py.smtp.extensions import Role
 from mailserver_py.spec.model import Limits
@@ -297,7 +297,12 @@ def test_a_letter_with_a_bare_line_ending_is_refused_and_the_session_goes_on(
 
 
 @pytest.mark.parametrize(
-    ("error", "answer"), [(StoreUnavailable("disk full"), "452 4.3.1"), (MemoryError(), "452 4.3.1")]
+    ("error", "answer"),
+    [
+        (StoreFull("disk full"), "452 4.3.1"),
+        (StoreUnavailable("a later schema"), "451 4.3.0"),
+        (MemoryError(), "452 4.3.1"),
+    ],
 )
 def test_trouble_of_ours_is_temporary_and_its_text_stays_home(
     play: Callable[..., None], monkeypatch: pytest.MonkeyPatch, error: BaseException, answer: str

@@ -16,7 +16,7 @@ from mailserver_py.mailstore.values import (
     NewLetter,
     NewMessage,
     NewRecipient,
-    StoreUnavailable,
+    StoreFull,
 )
 
 from .campaign import with_own_mounts
@@ -38,7 +38,7 @@ async def send(store: EmbeddedStore, number: int, size_bytes: int = 100_000) -> 
         staged = await stage(store, octets(f"full-{number}", size_bytes))
         letter = NewLetter(f"t{number}", "a@b", staged, [NewRecipient(ALICE, ALICE)], NOW_S)
         queued = await store.queue.accept(letter, "w", 60)
-    except StoreUnavailable:
+    except StoreFull:
         return False
     (outcome,) = await store.queue.deliver_local(queued, NOW_S)
     assert outcome.state.value == "delivered"
@@ -55,7 +55,7 @@ async def fill_and_make_room(root: Path) -> None:
     assert accepted_count > 50
     assert await store.free_bytes() < RESERVE_BYTES + 200_000
     assert not any([await send(store, 10_000 + number) for number in range(500)])
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(StoreFull):
         await account.append("INBOX", [NewMessage(await stage(store, octets("x", 200_000)), NOW_S)])
 
     inbox = await account.mailbox("INBOX")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailserver_py.mailstore.values import OverQuota, StoreError, StoreUnavailable
+from mailserver_py.mailstore.values import OverQuota, StoreError, StoreFull
 from mailserver_py.smtp.replies import Reply, reply
 
 NO_SUCH_USER = reply(550, "5.1.1", "no such mailbox here")
@@ -23,6 +23,6 @@ def of_store_error(error: StoreError) -> Reply:
     """SMTP's table of what the store can say; all of it is temporary, because the letter may yet be kept."""
     if isinstance(error, OverQuota):
         return MAILBOX_FULL
-    if isinstance(error, StoreUnavailable):
+    if isinstance(error, StoreFull):
         return SYSTEM_FULL
     return STORE_UNAVAILABLE

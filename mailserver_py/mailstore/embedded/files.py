@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from ..values import LetterDamaged, Staged, StoreUnavailable
+from ..values import LetterDamaged, Staged, StoreFull, StoreUnavailable
+from .refusals import refusal
 from .transaction import SyncFailed, sync_folder
 
 SYNC_THREAD_COUNT = 8
@@ -88,12 +89,12 @@ class Files:
                 room_bytes = self.free_bytes() - RESERVE_BYTES
             room_bytes -= letter.size_bytes
             if room_bytes < 0:
-                failed[letter.sha256] = StoreUnavailable("the disk is full")
+                failed[letter.sha256] = StoreFull("the disk is full")
                 continue
             try:
                 paths[letter.sha256] = self.write(letter)
             except OSError as error:
-                failed[letter.sha256] = StoreUnavailable(f"cannot write the letter: {error.strerror}")
+                failed[letter.sha256] = refusal("cannot write the letter", error)
         self.in_parallel(sync_file, paths.values())
         touched = set()
         for sha256, path in paths.items():
@@ -102,7 +103,7 @@ class Files:
                 self.rename(path, place)
                 touched.add(os.path.dirname(place))
             except OSError as error:
-                failed[sha256] = StoreUnavailable(f"cannot name the letter: {error.strerror}")
+                failed[sha256] = refusal("cannot name the letter", error)
         self.in_parallel(sync_folder, touched)
         return failed
 

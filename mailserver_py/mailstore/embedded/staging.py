@@ -12,8 +12,9 @@ import hashlib
 import os
 from concurrent.futures import Executor
 
-from ..values import Staged, StoreUnavailable
+from ..values import Staged
 from .files import Files, write_all
+from .refusals import refusal
 
 MEMORY_LIMIT_BYTES = 256 * 1024
 """Most letters are far below; a hundred sessions at once then hold 25 MB, and larger letters pay with a file."""
@@ -68,7 +69,7 @@ class FileStaging:
         try:
             await asyncio.get_running_loop().run_in_executor(self.executor, append, self.path, data)
         except OSError as error:
-            raise StoreUnavailable(f"cannot keep the letter: {error.strerror}") from error
+            raise refusal("cannot keep the letter", error) from error
 
 
 def append(path: str, data: bytes) -> None:

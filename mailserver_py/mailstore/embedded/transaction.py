@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..values import StoreUnavailable
+from .refusals import refusal
 from .schema import SYNCHRONOUS, patiently
 
 SYNC_FAILURES = frozenset(
@@ -118,7 +118,7 @@ def refuse(steps: Sequence[Step], error: BaseException) -> None:
     """Gives every step that is not refused already the temporary error."""
     for step in steps:
         if step.error is None:
-            step.error = StoreUnavailable(f"the index cannot be written: {error}")
+            step.error = refusal("the index cannot be written", error)
 
 
 def overwrite_refused(connection: sqlite3.Connection) -> None:

@@ -26,6 +26,7 @@ from . import queue_changes
 from .files import Files
 from .index import Index, Shelf
 from .mailbox_changes import create_account
+from .refusals import refusal
 from .schema import made_mark
 from .site import Site
 from .transaction import Step, SyncFailed, sync_folder, transact
@@ -138,7 +139,7 @@ class Writer:
             self.suspect = self.suspect or str(error)
             self.refuse(jobs, StoreUnavailable(self.suspect))
         except (sqlite3.Error, OSError) as error:
-            self.refuse(jobs, StoreUnavailable(f"the store cannot be written: {error}"))
+            self.refuse(jobs, refusal("the store cannot be written", error))
         except Exception as error:  # a bug must not leave callers waiting for ever
             self.refuse(jobs, error)
 
