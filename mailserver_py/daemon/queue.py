@@ -38,8 +38,13 @@ from .retry import next_attempt_at_s
 from .returning import log_bounced, make_bounce
 from .trace_fields import without_return_path
 
-LETTERS_AT_ONCE_COUNT = 200
-"""Letters in hand; each waits mostly for a peer."""
+LETTERS_AT_ONCE_COUNT = 2_000
+"""Letters in hand, most of which wait for their destination's turn and cost a kilobyte each. So many that a slow
+destination's letters do not keep those of the others out (promises R35).
+"""
+
+TRANSACTIONS_AT_ONCE_COUNT = 200
+"""Letters being handed over; each waits mostly for a peer."""
 
 BYTES_AT_ONCE = 128 * 1024 * 1024
 """Of letters held in memory; one larger than what is left waits until the others are gone."""
@@ -102,6 +107,7 @@ class QueueRunner:
         self._context = context
         self._world = world
         self._budget = Budget(BYTES_AT_ONCE)
+        self._transactions = asyncio.Semaphore(TRANSACTIONS_AT_ONCE_COUNT)
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_hand: set[int] = set()
         """Recipients being worked on. A clock that jumps ends their leases, but not the work (promises R21)."""
@@ -228,29 +234,23 @@ class QueueRunner:
         """The recipients elsewhere, all destinations at once."""
         by_domain: dict[str, list[QueuedRecipient]] = {}
         for recipient in recipients:
-            by_domain.setdefault(recipient.forward_path.rpartition("@")[2].lower(), []).append(recipient)
-        async with self._budget.hold(letter.size_bytes):
+            by_domain.setdefault(_domain_of(recipient), []).append(recipient)
+        await asyncio.gather(*(self._guarded(letter, group, self._send) for group in by_domain.values()))
+
+    async def _send(self, letter: QueuedLetter, recipients: Sequence[QueuedRecipient]) -> None:
+        """One destination, in groups that every server takes; each group is settled as soon as it is
+        known. The letter is read when it is its turn.
+        """
+        domain = _domain_of(recipients[0])
+        turns = self._destinations.get(domain) or asyncio.Semaphore(DESTINATION_AT_ONCE_COUNT)
+        self._destinations[domain] = turns
+        async with turns, self._transactions, self._budget.hold(letter.size_bytes):
             try:
                 data = without_return_path(await self._context.store.queue.read(letter))
             except LetterDamaged as error:
                 lost = damaged(error)
                 await self._fail(letter, [Failure(recipient, lost) for recipient in recipients])
                 return
-
-            async def send(letter: QueuedLetter, group: Sequence[QueuedRecipient]) -> None:
-                await self._send(letter, data, group[0].forward_path.rpartition("@")[2].lower(), group)
-
-            await asyncio.gather(*(self._guarded(letter, group, send) for group in by_domain.values()))
-
-    async def _send(
-        self, letter: QueuedLetter, data: bytes, domain: str, recipients: Sequence[QueuedRecipient]
-    ) -> None:
-        """One destination, in groups that every server takes; each group is settled as soon as it is
-        known.
-        """
-        turns = self._destinations.get(domain) or asyncio.Semaphore(DESTINATION_AT_ONCE_COUNT)
-        self._destinations[domain] = turns
-        async with turns:
             for at in range(0, len(recipients), RECIPIENTS_AT_ONCE_COUNT):
                 group = recipients[at : at + RECIPIENTS_AT_ONCE_COUNT]
                 results = await self._carry(letter, data, domain, group)
@@ -364,3 +364,7 @@ class QueueRunner:
             reply=result.text,
             due_at_s=due_at_s,
         )
+
+
+def _domain_of(recipient: QueuedRecipient) -> str:
+    return recipient.forward_path.rpartition("@")[2].lower()

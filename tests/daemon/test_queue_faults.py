@@ -122,3 +122,21 @@ def test_a_letter_damaged_before_its_local_delivery_is_returned(play: Play) -> N
         assert await store.queue.list_letters() == []
 
     play(story)
+
+
+def test_a_destination_that_stalls_keeps_no_other_waiting(play: Play) -> None:
+    slow, quick = Peer({"MAIL": "SILENCE"}), Peer()
+    records = {**MX, ("slow.example", "A"): ("198.51.100.9",)}
+
+    async def story(office: Office) -> None:
+        await asyncio.gather(*(office.accept(f"x{number}@slow.example") for number in range(250)))
+        await office.accept(PETER)
+        running = asyncio.create_task(office.runner.run())
+        async with asyncio.timeout(10):
+            while not quick.letters:
+                await asyncio.sleep(0.01)
+        office.context.drain.start()
+        await office.runner.drain(0)
+        running.cancel()
+
+    play(story, {ADDRESS: quick, "198.51.100.9": slow}, records)
