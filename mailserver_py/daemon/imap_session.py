@@ -7,7 +7,6 @@ letter that keeps coming), and silence between commands ends after AUTOLOGOUT_S 
 from __future__ import annotations
 
 import asyncio
-import traceback
 
 from mailserver_py.imap.session import Session
 from mailserver_py.mailstore.port import Account, Staging
@@ -26,10 +25,6 @@ LETTER_BYTES_PER_S = 1000
 """A letter that streams in earns time at this rate: 25 MiB in seven hours is nobody's link."""
 AUTOLOGOUT_S = 1800
 """RFC 9051 §5.4: at least 30 minutes; the same in IDLE, which clients renew every 29 (RFC 2177 §3)."""
-
-
-TRACEBACK_COUNT = 8
-"""The innermost frames of a traceback; the log bounds each of them."""
 
 
 class ImapDoor:
@@ -88,15 +83,7 @@ class ImapDoor:
 
     def incident(self, error: BaseException) -> str:
         """One log line with the traceback; its id."""
-        incident = self.context.ids()
-        self.context.log.event(
-            "session.error",
-            protocol="imap",
-            incident=incident,
-            error=type(error).__name__,
-            where=traceback.format_exception(error)[-TRACEBACK_COUNT:],
-        )
-        return incident
+        return self.context.log.incident(error, self.context.ids(), protocol="imap")
 
 
 async def serve_imap(

@@ -6,7 +6,6 @@ and silence between commands ends after AUTOLOGOUT_S (RFC 1939 §3), without an 
 
 from __future__ import annotations
 
-import traceback
 from contextlib import ExitStack
 
 from mailserver_py.errors import WorldError
@@ -38,9 +37,6 @@ COMMAND_S = 60
 
 AUTOLOGOUT_S = 600
 """RFC 1939 §3: at least ten minutes."""
-
-TRACEBACK_COUNT = 8
-"""The innermost frames of a traceback; the log bounds each of them."""
 
 
 async def serve_pop3(
@@ -125,14 +121,7 @@ class _Conversation:
             # The connection's own end; the skin knows what to do.
             raise
         except Exception as error:
-            incident = self.context.ids()
-            self.context.log.event(
-                "session.error",
-                protocol="pop3",
-                incident=incident,
-                error=type(error).__name__,
-                where=traceback.format_exception(error)[-TRACEBACK_COUNT:],
-            )
+            incident = self.context.log.incident(error, self.context.ids(), protocol="pop3")
             self.session.close(replies.incident(incident))
 
     async def _answer(self, event: Event) -> None:
