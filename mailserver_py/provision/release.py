@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -31,6 +32,10 @@ OWN_NAME = "mailserver-py"
 
 OLDEST_GLIBC_MINOR = 17
 """Of the `manylinux` wheels that are taken, glibc 2.17 is the oldest kind still published (PEP 599)."""
+
+
+AT_THE_OPERATORS = ("lab", "provision")
+"""Rooms that no host needs: it gets only what its daemon, its certificate and its own verification import."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +119,18 @@ class Release:
         return place
 
     def _own_wheel(self, work: Path) -> Path:
+        sources = work / "sources"
+        for path in [*release_files(self.checkout), self.checkout / "README.md", self.checkout / "LICENSE"]:
+            copy = sources / path.relative_to(self.checkout)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
+        if digest_sources(sources) != self.digest:
+            raise WorldError("the checkout changed while its release was built; run again")
         _run(
             [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(work)],
             doing="building our own wheel",
-            folder=self.checkout,
+            folder=sources,
         )
-        if digest_sources(self.checkout) != self.digest:
-            raise WorldError("the checkout changed while its release was built; run again")
         return next(work.glob("mailserver_py-*.whl"))
 
     def _members(self, wheels: Path, own: Path) -> Iterator[tuple[str, bytes]]:
@@ -132,11 +142,22 @@ class Release:
             yield f"{folder}/{wheel.name}", wheel.read_bytes()
 
 
-def digest_sources(checkout: Path) -> str:
-    """SHA-256 over the package, its project file and its locks: paths and contents, in sorted order."""
+def release_files(checkout: Path) -> list[Path]:
+    """The package without the rooms that stay at the operator's, its project file and its locks, in sorted order."""
     package = checkout / "mailserver_py"
-    files = [path for path in package.rglob("*") if path.is_file() and path.parent.name != "__pycache__"]
-    files += [checkout / name for name in ("pyproject.toml", LOCK, INSTALLER)]
+    files = [
+        path
+        for path in package.rglob("*")
+        if path.is_file()
+        and path.parent.name != "__pycache__"
+        and path.relative_to(package).parts[0] not in AT_THE_OPERATORS
+    ]
+    return sorted([*files, *(checkout / name for name in ("pyproject.toml", LOCK, INSTALLER))])
+
+
+def digest_sources(checkout: Path) -> str:
+    """SHA-256 over the release's files: paths and contents, in sorted order."""
+    files = release_files(checkout)
     missing = [path.name for path in files if not path.exists()]
     if missing:
         raise OperatorError(
@@ -146,7 +167,7 @@ def digest_sources(checkout: Path) -> str:
             )
         )
     total = hashlib.sha256()
-    for path in sorted(files):
+    for path in files:
         content = path.read_bytes()
         total.update(f"{path.relative_to(checkout).as_posix()}\0{len(content)}\0".encode())
         total.update(content)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mailserver_py.errors import OperatorError
-from mailserver_py.provision.release import Platform, Release, digest_sources
+from mailserver_py.provision.release import AT_THE_OPERATORS, Platform, Release, digest_sources, release_files
 from mailserver_py.provision.texts import CHECKOUT
 
 BOOKWORM = Platform((3, 11), "x86_64", "2.36")
@@ -45,6 +45,15 @@ def test_whatever_ends_up_on_the_host_changes_the_release(checkout: Path, name: 
     with (checkout / name).open("a") as file:
         file.write("# more\n")
     assert digest_sources(checkout) != before
+
+
+def test_what_stays_at_the_operators_is_no_part_of_the_release(checkout: Path) -> None:
+    before = digest_sources(checkout)
+    for room in ("lab", "provision"):
+        (checkout / "mailserver_py" / room).mkdir()
+        (checkout / "mailserver_py" / room / "x.py").write_text("x = 1\n")
+    assert digest_sources(checkout) == before
+    assert not any(path.name == "x.py" for path in release_files(checkout))
 
 
 def test_the_id_names_version_sources_and_python(checkout: Path) -> None:
@@ -83,12 +92,12 @@ def test_the_archive_holds_our_wheel_locked_by_its_digest(checkout: Path) -> Non
     assert "installer/pip-1-py3-none-any.whl" in names
 
 
-HOST_COMMANDS = ("serve", "certificate", "verify")
+HOST_COMMANDS = ("serve", "certificate", "verify", "trace", "store")
 IMPORT_AS_ON_A_HOST = """
 import importlib, importlib.abc, sys
 class Missing(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in sys.argv[2].split(","):
+        if name.partition(".")[0] in sys.argv[2].split(",") or name in sys.argv[3].split(","):
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Missing())
 importlib.import_module(sys.argv[1])
@@ -98,10 +107,11 @@ importlib.import_module(sys.argv[1])
 @pytest.mark.parametrize("command", HOST_COMMANDS)
 def test_what_the_units_start_needs_only_what_the_host_gets(command: str) -> None:
     absent = "pyinfra,paramiko,jinja2,ruamel,pyrage,gevent"
+    rooms = ",".join(f"mailserver_py.{room}" for room in AT_THE_OPERATORS)
     locked = (CHECKOUT / "requirements-host.txt").read_text()
     assert not any(f"\n{name}==" in locked for name in absent.split(","))
     subprocess.run(
-        [sys.executable, "-c", IMPORT_AS_ON_A_HOST, f"mailserver_py.cli.{command}", absent],
+        [sys.executable, "-c", IMPORT_AS_ON_A_HOST, f"mailserver_py.cli.{command}", absent, rooms],
         cwd=CHECKOUT,
         check=True,
         timeout=30,
