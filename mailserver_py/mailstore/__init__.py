@@ -11,5 +11,5 @@ Invariants:
 - no name from outside (account, mailbox) ever becomes a path as it is.
 
 To add an engine: a folder beside `embedded/` that offers `port.Store`; make a subclass of the contract suite for it;
-only the daemon's `app` and `cli/store` choose it.
+only the daemon's `app` and `cli/host_store` choose it.
 """

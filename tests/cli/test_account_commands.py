@@ -18,6 +18,7 @@ from mailserver_py.daemon.account_rules import derive_rules
 from mailserver_py.imap.digest import derive
 from mailserver_py.mailstore.embedded import EmbeddedStore
 from mailserver_py.mailstore.values import Flag, NewLetter, NewMessage, NewRecipient
+from mailserver_py.net.bus import Bus
 from mailserver_py.spec.settings import AccountSettings
 from tests.cli.run import Ran, run
 from tests.daemon.smtp_world import ALICE, BOB, settings
@@ -269,3 +270,18 @@ def test_an_account_in_use_is_erased_later(host: Host) -> None:
     ran = host.work(serve)
     assert (ran.status, "has the account open" in ran.err) == (75, True)
     assert host.run("erase", ALICE, "--yes").status == 0
+
+
+def test_sessions_of_the_running_server_hear_of_what_came_back(host: Host, tmp_path: Path) -> None:
+    async def listen(_: EmbeddedStore) -> set[str]:
+        heard: set[str] = set()
+        bus = Bus(tmp_path, "worker", lambda account, _: heard.add(account))
+        ran = await asyncio.to_thread(
+            host.run, "undelete", ALICE, "--all", "--runtime", tmp_path, with_settings=False
+        )
+        assert ran.status == 0
+        await asyncio.sleep(0.05)
+        bus.close()
+        return heard
+
+    assert host.work(listen) == {ALICE}
