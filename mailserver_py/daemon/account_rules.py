@@ -23,7 +23,8 @@ def derive_rules(settings: HostSettings) -> Callable[[str], AccountRules | None]
             message_limit_count=limits.account_messages,
             mailbox_limit_count=limits.account_mailboxes,
             grace_bytes=account.quota_bytes * limits.delivery_grace_percent // 100,
-            kept_for_s=int(retention.expunged or 0),
+            # Nobody takes back verification's test letters, and there is one every hour.
+            kept_for_s=0 if name == settings.verification_account else int(retention.expunged or 0),
             is_held=account.hold,
         )
 

@@ -76,3 +76,9 @@ def test_a_spec_without_the_account_leaves_its_rules() -> None:
     found = rules(ALICE)
     assert found is not None
     assert (found.grace_bytes, found.kept_for_s, found.is_held) == (100, 14 * 86_400, True)
+
+
+def test_verifications_own_letters_are_not_kept() -> None:
+    rules = derive_rules(settings(verification_account=ALICE))(ALICE)
+    assert rules is not None
+    assert rules.kept_for_s == 0
