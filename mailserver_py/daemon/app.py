@@ -40,6 +40,7 @@ from .context import DaemonContext, Drain
 from .credentials import load_credentials
 from .guesses import Guesses
 from .hub import Hub
+from .leases import watch_leases
 from .listeners import PROTOCOLS, serve_of
 from .log import Log
 from .maildrop_locks import MaildropLocks
@@ -156,6 +157,7 @@ class App:
             if self._options.part is not Part.WORKER:
                 parts.append(asyncio.create_task(self._runner.run(), name="queue"))
                 parts.append(self._upkeep())
+                parts.append(asyncio.create_task(watch_leases(self.context, self._bus.gone), name="leases"))
             self._notifier.ready(f"{self._options.part.value}, {len(self._servers)} listeners")
             self.context.log.event("process.ready", part=self._options.part.value, pid=os.getpid())
             await self._live(parts)

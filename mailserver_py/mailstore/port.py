@@ -172,6 +172,13 @@ class Queue(Protocol):
     ) -> None:
         """Keeps the owner's leases alive: all, or those of some recipients, so that what it let go comes back."""
 
+    async def list_owners(self) -> Sequence[str]:
+        """Who holds leases."""
+
+    async def release_owners(self, gone: Sequence[str]) -> int:
+        """Ends the leases of owners that will not come back: what they held is due when it was due before. How many
+        recipients were let go (`Changed("")` is announced when there are any)."""
+
     async def deliver_local(self, letter: QueuedLetter, now_s: int) -> Sequence[Outcome]:
         """Puts the letter into the mailboxes of its local recipients, exactly once each however often it is called,
         and settles those that worked. OverQuota and the like come back as WAITING outcomes, unsettled. Two recipients

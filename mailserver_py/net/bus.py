@@ -14,7 +14,7 @@ import errno
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from mailserver_py.errors import WorldError
@@ -74,6 +74,24 @@ class Bus:
         self._waiting[account, mailbox_id] = None
         if self._scheduled is None:
             self._scheduled = self._loop.call_soon(self._send)
+
+    def gone(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Those of some names behind which no process listens any more, or yet. In doubt a process lives: an error
+        that says nothing of the other end, or a folder that somebody emptied under us, makes nobody gone."""
+        if not self._listens(self._own):
+            return ()
+        return tuple(name for name in names if not self._listens(name + SUFFIX))
+
+    def _listens(self, other: str) -> bool:
+        """A socket's end is the process's: the kernel closes it however that dies, and leaves the name behind."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as probe:
+            try:
+                probe.connect(f"{self._short}/{other}")
+            except (ConnectionRefusedError, FileNotFoundError):
+                return False
+            except OSError:
+                return True
+        return True
 
     def close(self) -> None:
         """Leaves the bus."""

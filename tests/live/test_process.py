@@ -10,6 +10,7 @@ import os
 import secrets
 import signal
 import socket
+import sqlite3
 import ssl
 import time
 from collections.abc import Iterator
@@ -108,6 +109,23 @@ def test_a_killed_worker_hurts_its_own_connections_only(own_host: Host) -> None:
     with own_host.smtp() as client:
         client.sendmail("carol@elsewhere.example", ["bob@example.org"], letter(token))
     assert own_host.wait_for("bob@example.org", token)
+
+
+def test_what_a_worker_had_in_hand_when_it_was_killed_arrives_within_seconds(own_host: Host) -> None:
+    own_host.imap().logout()  # makes the account
+    (index,) = own_host.sandbox.folder.glob("state/accounts/**/*bob*/**/*.db")
+    client = own_host.smtp()
+    with contextlib.closing(sqlite3.connect(index, isolation_level=None)) as holder:
+        holder.execute("BEGIN IMMEDIATE")  # the delivery waits for it
+        client.sendmail("carol@elsewhere.example", ["bob@example.org"], letter("in hand"))
+        for worker in own_host.sandbox.processes[:2]:
+            worker.kill()
+            worker.wait()
+    assert own_host.events("delivery.local") == []
+    end = time.monotonic() + 5
+    while time.monotonic() < end and not own_host.events("delivery.local"):
+        time.sleep(0.05)
+    assert len(own_host.events("delivery.local")) == 1
 
 
 @pytest.mark.parametrize("name", ["smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s"])

@@ -207,6 +207,24 @@ class QueueRules:
         assert [recipient.recipient_id for recipient in again.recipients] == [left.recipient_id]
 
     @rule
+    async def test_what_a_dead_owner_held_is_due_as_before_and_the_livings_is_not_touched(
+        self, site: Site
+    ) -> None:
+        queue = site.store.queue
+        dead = await site.accept(local(), owner="dead", lease_s=60)
+        kept = await site.accept(local(), owner="alive", lease_s=60)
+        assert sorted(await queue.list_owners()) == ["alive", "dead"]
+        site.announced.clear()
+        assert await queue.release_owners(["dead", "unheard of", ""]) == 1
+        assert Changed("") in site.announced
+        assert list(await queue.list_owners()) == ["alive"]
+        assert list(await queue.lease("two", NOW_S, 60, 10)) == [dead]
+        assert not await queue.settle("dead", dead.letter_id, outcomes(dead, DELIVERED))
+        assert await queue.settle("alive", kept.letter_id, outcomes(kept, WAITING, NOW_S + 900))
+        assert await queue.release_owners(["alive"]) == 0
+        assert await queue.next_due_at_s() == NOW_S + 60
+
+    @rule
     async def test_lease_takes_the_longest_due_first_and_no_more_than_asked(self, site: Site) -> None:
         for moment in (30, 10, 20):
             site.now_s = NOW_S + moment

@@ -154,3 +154,26 @@ def test_a_folder_that_is_not_there_is_the_worlds_error(run: Run, tmp_path: Path
             Bus(tmp_path / "none", "x", Ear())
 
     run(case())
+
+
+def test_the_dead_and_the_unknown_are_gone_and_whoever_listens_is_not(run: Run, tmp_path: Path) -> None:
+    async def case() -> None:
+        bus, other = Bus(tmp_path, "own", Ear()), Bus(tmp_path, "other", Ear())
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as dying:
+            dying.bind(str(tmp_path / "dead.bus"))
+        assert bus.gone(["own", "other", "dead", "unknown"]) == ("dead", "unknown")
+        other.close()
+        assert bus.gone(["other"]) == ("other",)
+        bus.close()
+
+    run(case())
+
+
+def test_nobody_is_gone_where_not_even_the_own_name_is_found(run: Run, tmp_path: Path) -> None:
+    async def case() -> None:
+        bus = Bus(tmp_path, "own", Ear())
+        (tmp_path / "own.bus").unlink()
+        assert bus.gone(["other"]) == ()
+        bus.close()
+
+    run(case())

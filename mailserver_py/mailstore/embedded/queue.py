@@ -63,6 +63,19 @@ class EmbeddedQueue:
             self.job(lambda site: queue_changes.renew_leases(site, owner, now_s, lease_s, recipient_ids))
         )
 
+    async def list_owners(self) -> Sequence[str]:
+        def run() -> list[str]:
+            with store_errors(), self.store.site.reading() as site:
+                return queue_changes.list_owners(site)
+
+        return await self.store.in_thread(run)
+
+    async def release_owners(self, gone: Sequence[str]) -> int:
+        job = self.job(lambda site: queue_changes.release_owners(site, gone))
+        job.changed.append(QUEUE_CHANGED)
+        let_go_count: int = await self.store.perform(job)
+        return let_go_count
+
     async def deliver_local(self, letter: QueuedLetter, now_s: int) -> Sequence[Outcome]:
         by_account: dict[str, list[QueuedRecipient]] = {}
         for recipient in letter.recipients:

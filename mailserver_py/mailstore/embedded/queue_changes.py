@@ -174,6 +174,23 @@ def renew_leases(
     )
 
 
+def list_owners(site: sqlite3.Connection) -> list[str]:
+    """Who holds leases."""
+    rows = site.execute(
+        "SELECT DISTINCT lease_owner FROM recipients WHERE lease_owner <> '' AND state = 'waiting'"
+    )
+    return [owner for (owner,) in rows]
+
+
+def release_owners(site: sqlite3.Connection, gone: Sequence[str]) -> int:
+    """Ends the leases of owners; how many recipients were let go."""
+    return site.execute(
+        "UPDATE recipients SET lease_owner = '', due_at_s = next_attempt_at_s WHERE state = 'waiting'"
+        " AND lease_owner <> '' AND lease_owner IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(gone)),),
+    ).rowcount
+
+
 def settle_owned(site: sqlite3.Connection, owner: str, letter_id: int, outcomes: Sequence[Outcome]) -> bool:
     """Writes outcomes if every one of their recipients is still waiting and leased to the owner."""
     wanted = json.dumps([outcome.recipient_id for outcome in outcomes])
