@@ -104,10 +104,10 @@ lint: venv
 	$(BIN)/lint-imports
 
 check: lint
-	$(BIN)/pytest -m 'not lab and not faults and not clients and not long'
+	$(BIN)/pytest --numprocesses auto -m 'not live and not lab and not faults and not clients and not long'
 
 test: check test-packages corpus
-	$(BIN)/pytest -m '(lab or faults or clients) and not long'
+	$(BIN)/pytest -m '(live or lab or faults or clients) and not long' --durations 15
 
 lab-test: venv lab-packages
 	$(BIN)/pytest -m lab

@@ -170,6 +170,7 @@ def test_foreign_alpn_is_refused(
     run(case())
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1:DeprecationWarning")
 def test_tls_below_1_2_is_refused(run: Run, tls: TlsContexts) -> None:
     async def case() -> None:
         context = client_context()
