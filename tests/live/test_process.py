@@ -115,9 +115,10 @@ def test_what_a_worker_had_in_hand_when_it_was_killed_arrives_within_seconds(own
     own_host.imap().logout()  # makes the account
     (index,) = own_host.sandbox.folder.glob("state/accounts/**/*bob*/**/*.db")
     client = own_host.smtp()
+    assert client.mail("carol@elsewhere.example")[0] == client.rcpt("bob@example.org")[0] == 250
     with contextlib.closing(sqlite3.connect(index, isolation_level=None)) as holder:
         holder.execute("BEGIN IMMEDIATE")  # the delivery waits for it
-        client.sendmail("carol@elsewhere.example", ["bob@example.org"], letter("in hand"))
+        assert client.data(letter("in hand"))[0] == 250
         for worker in own_host.sandbox.processes[:2]:
             worker.kill()
             worker.wait()
