@@ -32,7 +32,7 @@ from .seen import BASE_PACKAGES, TIME_KEEPERS, TREES, Seen, parse_seen
 from .site import derive_wish
 from .steps import MENU
 from .steps.shape import Gate, Step
-from .wish import Wish
+from .wish import RELEASES, STATE, Wish
 
 NO_PYTHON = "no python3"
 STALE_S = 60
@@ -78,6 +78,8 @@ class Target:
                 "packages": [*BASE_PACKAGES, *TIME_KEEPERS],
                 "ports": [door.port for door in self.wish.doors],
                 "tls": self.wish.tls_folder,
+                "releases": RELEASES,
+                "state": STATE,
             }
             answer = self.host.get_fact(Answer, program("probe.py", json.dumps(asked)), _ignore_errors=True)
             if answer.get("missing"):

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from mailserver_py.errors import Reason
 
-from .releases import is_complete, platform_of
+from .releases import chosen_release, current_release, is_complete, platform_of
 from .seen import Seen
-from .wish import Wish
+from .units import QUEUE, workers
+from .wish import STATE, Wish
 
 DEBIANS = ("12", "13")
 OLDEST_PYTHON = (3, 11)
@@ -49,6 +50,7 @@ def _reasons(wish: Wish, seen: Seen, now_s: float) -> Iterator[Reason]:
         yield Reason(f"is a {seen.machine} machine", f"use one of {', '.join(MACHINES)}")
     yield from _foreign_programs(wish, seen)
     yield from _space(wish, seen)
+    yield from _newer_store(wish, seen)
     if abs(off_s := seen.now_s - now_s) > CLOCK_S:
         yield Reason(
             f"its clock is {abs(off_s):.0f} s {'ahead of' if off_s > 0 else 'behind'} this machine's",
@@ -82,3 +84,26 @@ def _space(wish: Wish, seen: Seen) -> Iterator[Reason]:
                 f"{path} has {free // 2**20} MiB free, {least // 2**20} are needed",
                 "make room, or give the host a larger disk",
             )
+
+
+def _newer_store(wish: Wish, seen: Seen) -> Iterator[Reason]:
+    """An older release refuses a store that a newer one has led on, and would serve nobody."""
+    chosen = chosen_release(wish, seen)
+    ours = chosen == wish.release.id(platform_of(seen))
+    known = wish.release.schema if ours else seen.schemas.get(chosen, {})
+    forms = dict(seen.stored)
+    running = current_release(seen)
+    if any(seen.active(unit) for unit in (*workers(wish, seen), QUEUE)):
+        # It leads each account on when that is next opened; some headers may not show it yet.
+        for name, version in seen.schemas.get(running, {}).items():
+            forms[name] = max(forms.get(name, 0), version)
+    newer = {name: version for name, version in sorted(forms.items()) if version > known.get(name, 0)}
+    if newer:
+        what = ", ".join(
+            f"{name} {version} (it knows {known.get(name, 'none')})" for name, version in newer.items()
+        )
+        yield Reason(
+            f"release {chosen} cannot open the store, whose form is newer: {what}",
+            f"stay with {running or 'a newer release'}; or stop `mailserver-*` on the host, put the backup of {STATE}"
+            " from before back in its place (what came since is lost), and deploy again",
+        )

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,7 +20,7 @@ import tarfile
 import tempfile
 import threading
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,6 +31,12 @@ from mailserver_py.errors import OperatorError, Reason, WorldError
 LOCK = "requirements-host.txt"
 INSTALLER = "requirements-installer.txt"
 OWN_NAME = "mailserver-py"
+
+ABOUT = "about.json"
+"""In a release's folder: what must be known of it before anything changes to it."""
+SCHEMA_SOURCE = "mailserver_py/mailstore/embedded/schema.py"
+SCHEMA_VERSION = re.compile(r"^(SITE|ACCOUNT)_VERSION = (\d+)$", re.MULTILINE)
+"""Read, not imported: it is asked of a checkout, and the probe asks it of releases that have no `about.json`."""
 
 OLDEST_GLIBC_MINOR = 17
 """Of the `manylinux` wheels that are taken, glibc 2.17 is the oldest kind still published (PEP 599)."""
@@ -84,6 +92,12 @@ class Release:
         """The name of its folder on a host: `<version>-<digest>-cp3XX`."""
         return f"{self.version}-{self.digest[:8]}-{platform.tag}"
 
+    @cached_property
+    def schema(self) -> Mapping[str, int]:
+        """The newest forms of the store's databases that the release knows, as it will tell in its `about.json`."""
+        text = (self.checkout / SCHEMA_SOURCE).read_text(encoding="utf-8")
+        return {name.lower(): int(number) for name, number in SCHEMA_VERSION.findall(text)}
+
     def archive(self, platform: Platform) -> Path:
         """The file to send: one tar with every wheel, the locks and pip. Built unless it is there already.
 
@@ -136,6 +150,8 @@ class Release:
     def _members(self, wheels: Path, own: Path) -> Iterator[tuple[str, bytes]]:
         own_digest = hashlib.sha256(own.read_bytes()).hexdigest()
         lock = (self.checkout / LOCK).read_text(encoding="utf-8")
+        about = {"version": self.version, "schema": self.schema}
+        yield ABOUT, (json.dumps(about, sort_keys=True) + "\n").encode()
         yield "install.txt", f"{lock}\n{OWN_NAME}=={self.version} --hash=sha256:{own_digest}\n".encode()
         for wheel in sorted([*wheels.glob("*.whl"), own], key=lambda path: path.name):
             folder = "installer" if wheel.name.startswith("pip-") else "wheels"

@@ -103,6 +103,10 @@ class Seen:
     """The line of our loaded nftables table that names its digest."""
     certificate: Mapping[str, Any] = field(default_factory=dict)
     """`about.json` beside the certificate in use."""
+    schemas: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """By release on the host: the newest forms of the store's databases (`site`, `account`) that it knows."""
+    stored: Mapping[str, int] = field(default_factory=dict)
+    """The newest forms that its databases have."""
 
     def below(self, folder: str) -> tuple[str, ...]:
         """The paths directly in a folder, sorted."""
@@ -137,4 +141,6 @@ def parse_seen(answer: Mapping[str, Any]) -> Seen:
         holders=tuple(Holder(**row) for row in answer["listeners"]),
         firewall=answer["firewall"][0] if answer["firewall"] else "",
         certificate=answer["certificate"],
+        schemas=answer.get("schemas", {}),
+        stored=answer.get("stored", {}),
     )

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ast
 import base64
+import contextlib
 import grp
 import json
 import os
 import pwd
+import shutil
 import socket
+import sqlite3
 import subprocess
 import threading
 from pathlib import Path
@@ -16,8 +19,11 @@ from typing import Any
 
 import pytest
 
+from mailserver_py.mailstore.embedded.schema import ACCOUNT_VERSION, SITE_VERSION
 from mailserver_py.provision.onhost import program
+from mailserver_py.provision.release import SCHEMA_SOURCE
 from mailserver_py.provision.seen import parse_seen
+from mailserver_py.provision.texts import CHECKOUT
 
 USER, GROUP = pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name
 
@@ -80,6 +86,7 @@ def test_the_probe_sees_files_links_users_and_who_listens(tmp_path: Path) -> Non
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         asked = {"trees": [f"{tmp_path}/*"], "packages": ["dpkg"], "ports": [port], "tls": str(tmp_path)}
+        asked |= {"releases": str(tmp_path), "state": str(tmp_path)}
         seen = parse_seen(json.loads(_run(program("probe.py", json.dumps(asked)))))
     assert seen.entries[f"{tmp_path}/a"].digest.startswith("e3b0c442")
     assert seen.entries[f"{tmp_path}/b"].target == "a"
@@ -87,6 +94,25 @@ def test_the_probe_sees_files_links_users_and_who_listens(tmp_path: Path) -> Non
     assert seen.python >= (3, 11)
     if os.getuid() == 0:
         assert {holder.pid for holder in seen.holders if holder.port == port} == {os.getpid()}
+
+
+def test_the_probe_sees_which_forms_of_the_store_each_release_knows_and_the_store_has(tmp_path: Path) -> None:
+    said, silent = tmp_path / "releases/said", tmp_path / "releases/silent"
+    said.mkdir(parents=True)
+    (said / "about.json").write_text('{"schema": {"account": 7, "site": 2}}')
+    module = silent / "lib/python3.11/site-packages" / SCHEMA_SOURCE
+    module.parent.mkdir(parents=True)
+    shutil.copyfile(CHECKOUT / SCHEMA_SOURCE, module)
+    for path, version in (("site.db", 1), ("accounts/a/index.db", 3), ("accounts/b/index.db", 2)):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.closing(sqlite3.connect(tmp_path / path)) as db:
+            db.execute(f"PRAGMA user_version = {version}")
+    asked = {"trees": [], "packages": ["dpkg"], "ports": [], "tls": str(tmp_path)}
+    asked |= {"releases": str(tmp_path / "releases"), "state": str(tmp_path)}
+    seen = parse_seen(json.loads(_run(program("probe.py", json.dumps(asked)))))
+    assert seen.schemas["said"] == {"site": 2, "account": 7}
+    assert seen.schemas["silent"] == {"site": SITE_VERSION, "account": ACCOUNT_VERSION}
+    assert seen.stored == {"site": 1, "account": 3}
 
 
 def test_the_programs_keep_to_the_grammar_of_an_old_debian() -> None:

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from mailserver_py.errors import OperatorError
 from mailserver_py.provision.preflight import check_host
 from mailserver_py.provision.seen import Holder, Seen
 
-from .worlds import FRESH, NOW_S, make_wish, settled
+from .worlds import FRESH, NOW_S, Host, make_wish, settled
 
 EXIM = Holder(25, 812, "exim4", "exim4.service")
 
@@ -69,3 +70,49 @@ def test_a_settled_host_needs_less_room() -> None:
     room = {"/opt": 100 * 2**20, "/var/lib": 100 * 2**20}
     assert check_host(make_wish(), replace(settled(make_wish()).seen, free_bytes=room), NOW_S) == ()
     assert check_host(make_wish(), replace(FRESH, free_bytes=room), NOW_S) != ()
+
+
+def _led_on() -> Host:
+    """A host whose second release led the store on."""
+    host = Host()
+    host.run(make_wish(account_schema=3))
+    host.run(make_wish(release="bbbbbbbb"))
+    host.seen = replace(host.seen, stored={"site": 1, "account": 3})
+    return host
+
+
+def test_the_way_back_to_a_release_that_cannot_open_the_store_is_refused_with_the_cure() -> None:
+    host = _led_on()
+    back = make_wish(release="bbbbbbbb", wanted_release="previous")
+    (reason,) = check_host(back, host.seen, NOW_S)
+    assert reason.text == (
+        "release 1.2.3-aaaaaaaa-cp311 cannot open the store, whose form is newer: account 4 (it knows 3)"
+    )
+    assert "put the backup of /var/lib/mailserver from before back" in reason.cure
+    assert check_host(make_wish(release="bbbbbbbb"), host.seen, NOW_S) == ()
+
+
+def test_an_older_checkout_is_refused_like_an_older_release() -> None:
+    (reason,) = check_host(make_wish(release="cccccccc", account_schema=3), _led_on().seen, NOW_S)
+    assert "account 4 (it knows 3)" in reason.text
+
+
+def test_the_way_back_is_open_once_the_backup_is_in_place() -> None:
+    host = _led_on()
+    stopped = {name: {**unit, "ActiveState": "inactive"} for name, unit in host.seen.units.items()}
+    back = make_wish(release="bbbbbbbb", wanted_release="previous")
+    assert check_host(back, replace(host.seen, units=stopped), NOW_S) == ()
+    led_on = replace(host.seen, units=stopped, stored={"site": 1, "account": 4})
+    assert len(check_host(back, led_on, NOW_S)) == 1
+
+
+def test_the_way_back_between_releases_of_one_form_is_open() -> None:
+    host = settled(make_wish())
+    host.run(make_wish(release="bbbbbbbb"))
+    back = make_wish(release="bbbbbbbb", wanted_release="previous")
+    assert check_host(back, replace(host.seen, stored={"site": 1, "account": 4}), NOW_S) == ()
+
+
+def test_a_release_to_go_back_to_that_is_missing_is_named_before_anything_changes() -> None:
+    with pytest.raises(OperatorError, match="has no release"):
+        check_host(make_wish(wanted_release="previous"), settled(make_wish()).seen, NOW_S)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 import sys
 import tarfile
@@ -9,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from mailserver_py.errors import OperatorError
-from mailserver_py.provision.release import AT_THE_OPERATORS, Platform, Release, digest_sources, release_files
+from mailserver_py.mailstore.embedded.schema import ACCOUNT_VERSION, SITE_VERSION
+from mailserver_py.provision.release import (
+    AT_THE_OPERATORS,
+    SCHEMA_SOURCE,
+    Platform,
+    Release,
+    digest_sources,
+    release_files,
+)
 from mailserver_py.provision.texts import CHECKOUT
 
 BOOKWORM = Platform((3, 11), "x86_64", "2.36")
@@ -21,6 +30,8 @@ def checkout(tmp_path: Path) -> Path:
     package = tmp_path / "mailserver_py"
     package.mkdir()
     (package / "__init__.py").write_text('"""."""\n')
+    (tmp_path / SCHEMA_SOURCE).parent.mkdir(parents=True)
+    (tmp_path / SCHEMA_SOURCE).write_bytes((CHECKOUT / SCHEMA_SOURCE).read_bytes())
     (tmp_path / "README.md").write_text("#\n")
     (tmp_path / "LICENSE").write_text("MIT\n")
     for name in ("pyproject.toml", "requirements-host.txt", "requirements-installer.txt"):
@@ -84,8 +95,12 @@ def test_the_archive_holds_our_wheel_locked_by_its_digest(checkout: Path) -> Non
     with tarfile.open(release.archive(BOOKWORM)) as tar:
         names = tar.getnames()
         lock = tar.extractfile("install.txt")
+        about = tar.extractfile("about.json")
         own = tar.extractfile(f"wheels/mailserver_py-{release.version}-py3-none-any.whl")
         assert lock is not None
+        assert about is not None
+        schema = json.load(about)["schema"]
+        assert schema == release.schema == {"site": SITE_VERSION, "account": ACCOUNT_VERSION}
         assert own is not None
         digest = hashlib.sha256(own.read()).hexdigest()
         assert f"mailserver-py=={release.version} --hash=sha256:{digest}" in lock.read().decode()

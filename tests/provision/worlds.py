@@ -41,8 +41,9 @@ class FixedRelease:
 
     version = "1.2.3"
 
-    def __init__(self, digest: str = "aaaaaaaa") -> None:
+    def __init__(self, digest: str = "aaaaaaaa", account_schema: int = 4) -> None:
         self.digest = digest
+        self.schema = {"site": 1, "account": account_schema}
 
     def id(self, platform: Platform) -> str:
         return f"{self.version}-{self.digest}-{platform.tag}"
@@ -60,7 +61,13 @@ def make_spec(**changes: Any) -> MailSpec:
     return MailSpec.model_validate(plain | changes)
 
 
-def make_wish(*, release: str = "aaaaaaaa", secrets: dict[str, bytes] | None = None, **changes: Any) -> Wish:
+def make_wish(
+    *,
+    release: str = "aaaaaaaa",
+    account_schema: int = 4,
+    secrets: dict[str, bytes] | None = None,
+    **changes: Any,
+) -> Wish:
     spec = make_spec(**changes.pop("spec", {}))
     return Wish(
         site="example",
@@ -69,7 +76,7 @@ def make_wish(*, release: str = "aaaaaaaa", secrets: dict[str, bytes] | None = N
         spec=spec,
         settings=derive_settings(spec, HOSTNAME, {}),
         verification=derive_verification("example", spec, {}),
-        release=FixedRelease(release),
+        release=FixedRelease(release, account_schema),
         open_secrets=lambda: SECRETS if secrets is None else secrets,
         **changes,
     )
@@ -124,6 +131,8 @@ class Host:
             folder = f"/opt/mailserver/releases/{name[1]}"
             self._entry(folder, "directory", 0o755)
             self._entry(f"{folder}/complete", "file", 0o644)
+            schemas = {**self.seen.schemas, name[1]: wish.release.schema}
+            self.seen = replace(self.seen, schemas=schemas)
         for user in re.findall(r"useradd .* (\S+)$", change.script):
             self.seen = replace(
                 self.seen,

@@ -14,6 +14,7 @@ python3 -m venv --without-pip "$folder"
 python3 "$(echo installer/pip-*.whl)/pip" --python "$folder/bin/python" install --quiet --no-index --no-cache-dir \
     --no-deps --require-hashes --find-links wheels --requirement install.txt >&2
 "$folder/bin/mailserver" --version
+mv about.json "$folder/about.json"
 sync -f "$folder"
 touch "$folder/complete"
 sync -f "$folder"

@@ -1,7 +1,7 @@
 """Prints all that provisioning wants to know of a host, as one JSON object. Changes nothing.
 
 `argv[1]` is JSON: `trees` (folders and files to list, with content digests below /etc), `packages` (names to look
-up), `ports` (whose listeners to name), `tls` (folder of the host's certificate).
+up), `ports` (whose listeners to name), `tls` (folder of the host's certificate), `releases` and `state` (folders).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import pwd
+import re
 import stat
 import subprocess
 import sys
@@ -136,6 +137,43 @@ def free_bytes(path: str) -> int:
     return status.f_bavail * status.f_frsize
 
 
+def schemas(releases: str) -> dict[str, dict[str, int]]:
+    """By release: the newest forms of the databases that it knows. Releases that say nothing of it are read."""
+    found = {}
+    for folder in glob.glob(f"{releases}/*"):
+        try:
+            known = {
+                key: int(value) for key, value in json.loads(read(f"{folder}/about.json"))["schema"].items()
+            }
+        except (ValueError, TypeError, KeyError, AttributeError):
+            text = b"".join(
+                read(path)
+                for path in glob.glob(
+                    f"{folder}/lib/python3*/site-packages/mailserver_py/mailstore/embedded/schema.py"
+                )
+            ).decode("utf-8", "replace")
+            rows = re.findall(r"^(SITE|ACCOUNT)_VERSION = (\d+)$", text, re.MULTILINE)
+            known = {name.lower(): int(number) for name, number in rows}
+        found[os.path.basename(folder)] = known
+    return found
+
+
+def stored(state: str) -> dict[str, int]:
+    """The newest forms among the store's databases, from their headers (`user_version`): opening them would write.
+    What lies in a log only is not seen; a running release answers for that."""
+    found: dict[str, int] = {}
+    for name, pattern in (("site", "site.db"), ("account", "accounts/*/index.db")):
+        for path in glob.iglob(f"{state}/{pattern}"):
+            try:
+                with open(path, "rb") as file:
+                    head = file.read(64)
+            except OSError:
+                continue
+            if len(head) == 64:
+                found[name] = max(found.get(name, 0), int.from_bytes(head[60:64], "big"))
+    return found
+
+
 def certificate(folder: str) -> dict[str, Any]:
     try:
         about = json.loads(read(os.path.join(folder, "current", "about.json")) or b"{}")
@@ -172,6 +210,8 @@ def main() -> None:
                 "listeners": listeners(set(asked["ports"])),
                 "firewall": [line.strip() for line in table.splitlines() if "comment" in line][:1],
                 "certificate": certificate(asked["tls"]),
+                "schemas": schemas(asked["releases"]),
+                "stored": stored(asked["state"]),
             }
         )
     )
