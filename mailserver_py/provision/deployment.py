@@ -27,7 +27,7 @@ from mailserver_py.errors import OperatorError, Reason, WorldError
 
 from .change import Change
 from .onhost import program
-from .preflight import check_host
+from .preflight import check_host, notes
 from .seen import BASE_PACKAGES, TIME_KEEPERS, TREES, Seen, parse_seen
 from .site import derive_wish
 from .steps import MENU
@@ -126,6 +126,8 @@ def _prepare() -> Target | None:
     except WorldError as error:
         reasons = (Reason(str(error)),)
     if not reasons:
+        for line in notes(target.wish, target.look()):
+            logger.warning(f"{host.print_prefix}{line}")
         return target
     _tell(reasons)
     logger.error(f"{host.print_prefix}nothing on it was changed")

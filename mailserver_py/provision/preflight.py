@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from mailserver_py.errors import Reason
 
 from .releases import chosen_release, current_release, is_complete, platform_of
-from .seen import Seen
+from .seen import Holder, Seen
+from .steps.firewall import open_ports
 from .units import QUEUE, workers
 from .wish import STATE, Wish
 
@@ -23,10 +24,42 @@ SPARE_BYTES = 50 * 1024 * 1024
 CLOCK_S = 300
 """Off by more, signatures and certificates are refused by others."""
 
+DHCP_PORTS = (68, 546)
+"""Clients of DHCP get their answers (`firewall.nft`)."""
+EPHEMERAL_PORT = 32_768
+"""From here on a UDP socket most likely is a client's (ip_local_port_range), unless it is the kernel's (WireGuard)."""
+DOCKER_PROXY = "docker-proxy"
+"""Holds the ports that Docker forwards; what is forwarded does not pass the chain that we close."""
+
 
 def check_host(wish: Wish, seen: Seen, now_s: float) -> tuple[Reason, ...]:
     """The reasons not to touch a host; `now_s` is the operator's clock."""
     return tuple(_reasons(wish, seen, now_s))
+
+
+def notes(wish: Wish, seen: Seen) -> tuple[str, ...]:
+    """What the operator should know before it happens, and what is no reason to stop."""
+    if seen.firewall:
+        return ()  # what our rules close is closed already
+    let_in = open_ports(wish, seen)
+    closed = {
+        (holder.protocol, holder.port, holder.process)
+        for holder in seen.public
+        if not (holder.protocol == "tcp" and holder.port in let_in)
+        and not (holder.protocol == "udp" and _is_clients(holder))
+        and holder.process != DOCKER_PROXY
+    }
+    if not closed:
+        return ()
+    return (
+        "the firewall will let in what the spec opens, and SSH; it closes to others what listens here now:",
+        *(f"    port {port}/{protocol}, {process}" for protocol, port, process in sorted(closed)),
+    )
+
+
+def _is_clients(holder: Holder) -> bool:
+    """Whether a UDP socket only waits for answers, which are let in."""
+    return holder.port in DHCP_PORTS or (holder.port >= EPHEMERAL_PORT and holder.pid != 0)
 
 
 def _reasons(wish: Wish, seen: Seen, now_s: float) -> Iterator[Reason]:

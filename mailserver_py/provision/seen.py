@@ -63,6 +63,9 @@ class Holder:
     process: str
     unit: str
     """The last part of its control group."""
+    protocol: Literal["tcp", "udp"] = "tcp"
+    public: bool = True
+    """Whether the address is another than the loopback's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,9 @@ class Seen:
     units: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """`systemctl show` of our units; `Stamp` is what the running process was started with."""
     holders: Sequence[Holder] = ()
+    """Of the ports that we want."""
+    public: Sequence[Holder] = ()
+    """Of all the ports that others can reach but for the firewall."""
     firewall: str = ""
     """The line of our loaded nftables table that names its digest."""
     certificate: Mapping[str, Any] = field(default_factory=dict)
@@ -139,6 +145,7 @@ def parse_seen(answer: Mapping[str, Any]) -> Seen:
         packages=frozenset(answer["packages"]),
         units=answer["units"],
         holders=tuple(Holder(**row) for row in answer["listeners"]),
+        public=tuple(Holder(**row) for row in answer.get("public", ())),
         firewall=answer["firewall"][0] if answer["firewall"] else "",
         certificate=answer["certificate"],
         schemas=answer.get("schemas", {}),

@@ -68,6 +68,10 @@ def _answer(seen: Seen) -> str:
         "listeners": [
             {"port": h.port, "pid": h.pid, "process": h.process, "unit": h.unit} for h in seen.holders
         ],
+        "public": [
+            {"port": h.port, "pid": h.pid, "process": h.process, "unit": h.unit, "protocol": h.protocol}
+            for h in seen.public
+        ],
         "firewall": [],
         "certificate": {},
     }
@@ -149,6 +153,16 @@ def test_a_host_with_obstacles_hears_all_of_them_and_the_other_goes_on(site: Pat
     assert "[@fake/mx1.example.org]     user mailserver" not in done.stderr
     assert "[@fake/mx2.example.org]     user mailserver: missing" in done.stderr
     assert done.returncode == 1
+
+
+def test_a_plan_names_the_services_that_the_firewall_will_close(site: Path) -> None:
+    web = (Holder(443, 700, "nginx", "nginx.service"),)
+    _host(site, HOSTNAMES[0], replace(FRESH, public=web))
+    done = _pyinfra(site, "--dry")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("port 443/tcp, nginx") == 1
+    assert done.stderr.index("port 443/tcp, nginx") < done.stderr.index("user mailserver: missing")
+    assert "[@fake/mx2.example.org] the firewall will" not in done.stderr
 
 
 def test_a_host_without_python_is_told_so(site: Path) -> None:

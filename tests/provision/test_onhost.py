@@ -96,6 +96,37 @@ def test_the_probe_sees_files_links_users_and_who_listens(tmp_path: Path) -> Non
         assert {holder.pid for holder in seen.holders if holder.port == port} == {os.getpid()}
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="other users' processes are not to be seen")
+def test_the_probe_tells_public_listeners_from_those_of_the_loopback(tmp_path: Path) -> None:
+    asked = {
+        "trees": [],
+        "packages": ["dpkg"],
+        "ports": [],
+        "tls": "",
+        "releases": "",
+        "state": str(tmp_path),
+    }
+    with contextlib.ExitStack() as stack:
+        ports = {}
+        for family, kind, address in (
+            (socket.AF_INET, socket.SOCK_STREAM, "127.0.0.1"),
+            (socket.AF_INET, socket.SOCK_DGRAM, "127.0.0.1"),
+            (socket.AF_INET6, socket.SOCK_STREAM, "::1"),
+            (socket.AF_INET6, socket.SOCK_STREAM, "::ffff:127.0.0.1"),
+            (socket.AF_INET, socket.SOCK_STREAM, "0.0.0.0"),
+            (socket.AF_INET6, socket.SOCK_DGRAM, "::"),
+        ):
+            sock = stack.enter_context(socket.socket(family, kind))
+            sock.bind((address, 0))
+            if kind == socket.SOCK_STREAM:
+                sock.listen()
+            ports[sock.getsockname()[1]] = (address, "tcp" if kind == socket.SOCK_STREAM else "udp")
+        seen = parse_seen(json.loads(_run(program("probe.py", json.dumps(asked)))))
+    found = {(ports[holder.port][0], holder.protocol) for holder in seen.public if holder.pid == os.getpid()}
+    assert found == {("0.0.0.0", "tcp"), ("::", "udp")}
+    assert seen.holders == ()
+
+
 def test_the_probe_sees_which_forms_of_the_store_each_release_knows_and_the_store_has(tmp_path: Path) -> None:
     said, silent = tmp_path / "releases/said", tmp_path / "releases/silent"
     said.mkdir(parents=True)

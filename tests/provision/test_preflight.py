@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mailserver_py.errors import OperatorError
-from mailserver_py.provision.preflight import check_host
+from mailserver_py.provision.preflight import check_host, notes
 from mailserver_py.provision.seen import Holder, Seen
 
 from .worlds import FRESH, NOW_S, Host, make_wish, settled
@@ -116,3 +116,40 @@ def test_the_way_back_between_releases_of_one_form_is_open() -> None:
 def test_a_release_to_go_back_to_that_is_missing_is_named_before_anything_changes() -> None:
     with pytest.raises(OperatorError, match="has no release"):
         check_host(make_wish(wanted_release="previous"), settled(make_wish()).seen, NOW_S)
+
+
+OPEN = (
+    Holder(443, 700, "nginx", "nginx.service"),
+    Holder(443, 701, "nginx", "nginx.service"),
+    Holder(51820, 0, "the kernel", "", "udp"),
+    Holder(1194, 702, "openvpn", "openvpn.service", "udp"),
+)
+NEVER_CLOSED = (
+    Holder(22, 600, "sshd", "ssh.service"),
+    Holder(2222, 600, "sshd", "ssh.service"),
+    Holder(25, 812, "exim4", "exim4.service"),
+    Holder(68, 601, "dhclient", "", "udp"),
+    Holder(40_001, 602, "unbound", "", "udp"),
+    Holder(8080, 603, "docker-proxy", "docker.service"),
+)
+
+
+def test_what_the_firewall_will_close_is_named_once_and_is_no_reason_to_stop() -> None:
+    seen = replace(FRESH, public=(*OPEN, *NEVER_CLOSED), ssh_port=2222)
+    assert check_host(make_wish(), seen, NOW_S) == ()
+    heading, *lines = notes(make_wish(), seen)
+    assert "closes to others what listens here now" in heading
+    assert lines == [
+        "    port 443/tcp, nginx",
+        "    port 1194/udp, openvpn",
+        "    port 51820/udp, the kernel",
+    ]
+
+
+def test_a_firewall_that_closes_nothing_is_not_spoken_of() -> None:
+    assert notes(make_wish(), replace(FRESH, public=NEVER_CLOSED, ssh_port=2222)) == ()
+    assert notes(make_wish(), FRESH) == ()
+
+
+def test_what_is_closed_already_is_not_named_again() -> None:
+    assert notes(make_wish(), replace(settled(make_wish()).seen, public=OPEN)) == ()

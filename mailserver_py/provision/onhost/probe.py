@@ -21,6 +21,9 @@ import time
 from typing import Any
 
 SYSTEMCTL = "Id,LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,MainPID,ConditionResult,Listen"
+LOOPBACK_6 = "00000000000000000000000001000000"
+MAPPED = "0000000000000000FFFF0000"
+"""Before an IPv4 address in the tables of IPv6."""
 KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "link"}
 
 
@@ -92,26 +95,46 @@ def units() -> dict[str, dict[str, str]]:
     return found
 
 
-def listeners(ports: set[int]) -> list[dict[str, Any]]:
-    """Who listens on the ports: process, pid, and its control group (which names the unit)."""
-    inodes = {}
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        for line in read(table).decode().splitlines()[1:]:
-            words = line.split()
-            port = int(words[1].rsplit(":", 1)[1], 16)
-            if words[3] == "0A" and port in ports:
-                inodes[f"socket:[{words[9]}]"] = port
+def is_loopback(address: str) -> bool:
+    """Of a table of the kernel's: words of four octets in the machine's order, which is little-endian here."""
+    if address.startswith(MAPPED):
+        address = address[len(MAPPED) :]
+    return address == LOOPBACK_6 or (len(address) == 8 and address.endswith("7F"))
+
+
+def sockets() -> list[tuple[str, str, int, bool]]:
+    """What waits for others: the link in /proc/<pid>/fd, protocol, port, and whether it is more than the loopback's."""
     found = []
-    for pid in [name for name in os.listdir("/proc") if name.isdigit()] if inodes else []:
+    for protocol, waits in (("tcp", "0A"), ("udp", "07")):
+        for table in (f"/proc/net/{protocol}", f"/proc/net/{protocol}6"):
+            for line in read(table).decode().splitlines()[1:]:
+                words = line.split()
+                address, port = words[1].rsplit(":", 1)
+                if words[3] == waits:
+                    link = f"socket:[{words[9]}]"
+                    found.append((link, protocol, int(port, 16), not is_loopback(address)))
+    return found
+
+
+def listeners() -> list[dict[str, Any]]:
+    """Who listens, on every port: process, pid, and its control group (which names the unit)."""
+    waiting = sockets()
+    holders: dict[str, list[dict[str, Any]]] = {link: [] for link, *_ in waiting}
+    for pid in [name for name in os.listdir("/proc") if name.isdigit()] if waiting else []:
         try:
             held = {os.readlink(link) for link in glob.glob(f"/proc/{pid}/fd/*")}
         except OSError:
             continue
-        for inode in held & set(inodes):
+        for link in held & set(holders):
             name = read(f"/proc/{pid}/comm").decode().strip()
             group = read(f"/proc/{pid}/cgroup").decode().strip().rsplit("/", 1)[-1]
-            found.append({"port": inodes[inode], "pid": int(pid), "process": name, "unit": group})
-    return found
+            holders[link].append({"pid": int(pid), "process": name, "unit": group})
+    kernel = {"pid": 0, "process": "the kernel", "unit": ""}  # WireGuard, NFS
+    return [
+        {"protocol": protocol, "port": port, "public": public, **holder}
+        for link, protocol, port, public in waiting
+        for holder in holders[link] or [kernel]
+    ]
 
 
 def ssh_port() -> int:
@@ -184,6 +207,8 @@ def certificate(folder: str) -> dict[str, Any]:
 
 def main() -> None:
     asked = json.loads(sys.argv[1])
+    asked_ports = set(asked["ports"])
+    held = listeners()
     release = dict(
         line.split("=", 1) for line in read("/etc/os-release").decode().splitlines() if "=" in line
     )
@@ -207,7 +232,8 @@ def main() -> None:
                 "groups": {g.gr_name: g.gr_gid for g in grp.getgrall()},
                 "packages": packages(asked["packages"]),
                 "units": units(),
-                "listeners": listeners(set(asked["ports"])),
+                "listeners": [row for row in held if row["protocol"] == "tcp" and row["port"] in asked_ports],
+                "public": [row for row in held if row["public"]],
                 "firewall": [line.strip() for line in table.splitlines() if "comment" in line][:1],
                 "certificate": certificate(asked["tls"]),
                 "schemas": schemas(asked["releases"]),

@@ -40,13 +40,18 @@ def changes(wish: Wish, seen: Seen) -> Iterator[Change]:
 
 def rule_set(wish: Wish, seen: Seen) -> tuple[str, bytes]:
     """The rules, and the digest that their table is marked with."""
-    # The port that the operator came in on stays open whatever the spec says: behind a port forwarding it is
-    # another than the spec's, and a deploy must not lock its operator out.
-    ssh = {wish.host.ssh.port, seen.ssh_port or wish.host.ssh.port}
-    ports = sorted(ssh | {door.port for door in wish.doors})
+    ports = sorted(open_ports(wish, seen))
     plain = render_text("etc/mailserver/firewall.nft", digest="", ports=ports)
     digest = hashlib.sha256(plain).hexdigest()[:32]
     return digest, render_text("etc/mailserver/firewall.nft", digest=digest, ports=ports)
+
+
+def open_ports(wish: Wish, seen: Seen) -> set[int]:
+    """Of TCP; nothing of UDP is let in that nobody here asked for."""
+    # The port that the operator came in on stays open whatever the spec says: behind a port forwarding it is
+    # another than the spec's, and a deploy must not lock its operator out.
+    ssh = {wish.host.ssh.port, seen.ssh_port or wish.host.ssh.port}
+    return ssh | {door.port for door in wish.doors}
 
 
 STEP = Step("firewall", changes)
