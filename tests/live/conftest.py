@@ -8,6 +8,7 @@ import smtplib
 import ssl
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -130,18 +131,18 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
         assert sandbox.stop() == 0
 
 
-READERS = [f"reader{number}@example.org" for number in range(1, 61)]
+READERS = [f"reader{number}@example.org" for number in range(1, 161)]
 """One account for every test with a foreign client, so that none meets another's letters."""
 
 
-@pytest.fixture(scope="session")
-def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+@contextmanager
+def running_town(folder: Path) -> Iterator[Host]:
     """A host with many accounts."""
     accounts: dict[str, dict[str, object]] = {
         name: {} for name in ("alice@example.org", "bob@example.org", *READERS)
     }
     spec = make_spec("example.org", "127.0.0.1", accounts=accounts)
-    sandbox = Sandbox(tmp_path_factory.mktemp("town"), make_plan(spec, "127.0.0.1"))
+    sandbox = Sandbox(folder, make_plan(spec, "127.0.0.1"))
     sandbox.open()
     sandbox.write_rehearsal({}, {})
     try:
@@ -149,6 +150,13 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
         yield Host(sandbox)
     finally:
         assert sandbox.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    """One for all tests with foreign clients."""
+    with running_town(tmp_path_factory.mktemp("town")) as host:
+        yield host
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import pytest
 
 from tests.wire.test_scram import Client
 
-from .conftest import Host
+from .conftest import Host, running_town
 from .foreign import Reader, need, run, until
 from .test_clients_mbsync import CONFIG
 
@@ -75,6 +75,13 @@ class Line:
         assert base64.b64decode(answer.removeprefix(self.speech.more)) == client.expected
         self.say(b"")
         return self.file.readline()
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    """A host of this module's own: what it guesses wrongly would be held against the others' address."""
+    with running_town(tmp_path_factory.mktemp("town")) as host:
+        yield host
 
 
 def client_of(reader: Reader) -> Client:
