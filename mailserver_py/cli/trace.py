@@ -1,4 +1,4 @@
-"""`mailserver trace ID|ADDRESS`: what became of a letter, from the host's journal or a file of its log."""
+"""`mailserver trace ID|ADDRESS`: what became of a letter, from the mail server's journal or a file of its log."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import click
 
 from ..daemon import trace
 from ..errors import OperatorError, Reason, WorldError
+from ..spec.settings import LOG_NAMESPACE
 from .output import table
 
 UNITS = "mailserver-*"
@@ -69,7 +70,9 @@ def log_lines(log_file: Path | None, since: str) -> Iterator[Iterator[str]]:
         except OSError as error:
             raise OperatorError(Reason(f"cannot be read: {error.strerror}", "", str(log_file))) from error
         return
-    command = ["journalctl", "--quiet", "--no-pager", "-o", "cat", "--unit", UNITS, "--since", since]
+    # With the host's own journal, where the lines of earlier releases lie.
+    command = ["journalctl", f"--namespace=+{LOG_NAMESPACE}", "--quiet", "--no-pager", "-o", "cat"]
+    command += ["--unit", UNITS, "--since", since]
     try:
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, errors="replace") as journal:  # noqa: S603 - a list, no shell
             assert journal.stdout is not None

@@ -18,7 +18,7 @@ TREES = (
     "/etc/credstore/mailserver",
     "/etc/credstore/mailserver/*",
     "/etc/systemd/system/mailserver-*",
-    "/etc/systemd/journald.conf.d",
+    "/etc/systemd/journald@mailserver.conf",
     "/etc/systemd/journald.conf.d/mailserver.conf",
     "/etc/tmpfiles.d/mailserver.conf",
     "/usr/local/bin/mailserver",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 
+from mailserver_py.spec.settings import LOG_NAMESPACE
+
 from .seen import Seen
 from .texts import render_text
 from .wish import CREDENTIALS, CURRENT, RUNTIME, SETTINGS, STATE, TLS, Wish
@@ -19,6 +21,8 @@ VERIFY, VERIFY_TIMER = "mailserver-verify.service", "mailserver-verify.timer"
 FIREWALL_RULES = f"{SETTINGS}/firewall.nft"
 STAMP = f"{SETTINGS}/stamp"
 RELOAD = "systemctl daemon-reload"
+JOURNAL = f"journalctl --namespace=+{LOG_NAMESPACE} --no-pager -o cat"
+"""What our units said, and what systemd said of them."""
 
 SPARE_FILES_COUNT = 4_096
 """Open files of a worker beside its connections: databases, letters, sockets of the bus."""
@@ -76,6 +80,7 @@ def unit_text(name: str, wish: Wish) -> bytes:
         rules=FIREWALL_RULES,
         credstore=CREDENTIALS,
         user=wish.host.os_user,
+        log_namespace=LOG_NAMESPACE,
         writable=WRITABLE.get(name, ""),
         doors=wish.doors,
         credentials=credentials(name, wish),

@@ -204,7 +204,7 @@ class Retention(Model):
     """How long removed mail, also from the trash, can be taken back (`mailserver undelete`); `null`: it is gone at
     once. Two weeks: people notice on their next working day, or after a holiday."""
     logs: Duration = Duration(14 * 86_400)
-    """The journal of the mail host."""
+    """What the mail server says, in a journal of its own; other services' logs on the host are not touched."""
 
 
 class QueueRules(Model):

@@ -12,6 +12,10 @@ from typing import NamedTuple
 from .address_plan import plan_addresses, postmaster, verification_account
 from .model import Limits, Listeners, MailSpec, Model, QueueRules, Retention
 
+LOG_NAMESPACE = "mailserver"
+"""Of journald: what our units say lies in a journal of its own, `journalctl --namespace=mailserver`. What systemd says
+of the units stays in the host's; `+mailserver` shows both."""
+
 
 class PublicKey(NamedTuple):
     """The public half of a DKIM key, as it stands in the site's `public/` folder."""

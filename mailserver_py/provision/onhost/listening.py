@@ -122,7 +122,17 @@ def main() -> None:
     for unit, state in zip(asked["units"], run("systemctl", "is-active", *asked["units"]), strict=False):
         if state != "active":
             found[unit] = state
-    journal = ["journalctl", "--no-pager", "-o", "cat", "-n", "20", "-u", "mailserver-*"]
+    journal = [
+        "journalctl",
+        "--namespace=+mailserver",
+        "--no-pager",
+        "-o",
+        "cat",
+        "-n",
+        "20",
+        "-u",
+        "mailserver-*",
+    ]
     if "--strict" in sys.argv:
         sys.exit("".join(f"{name}: {trouble}\n" for name, trouble in sorted(found.items())) or 0)
     print(json.dumps({"troubles": found, "journal": run(*journal) if found else []}))

@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Iterator
 
 from ..seen import Seen
-from ..units import CERT
+from ..units import CERT, JOURNAL
 from ..wish import Wish
 from .listeners import question
 from .shape import Change, Step
@@ -55,7 +55,7 @@ def _obtain(wish: Wish, seen: Seen) -> str:
         )
     return (
         f"systemctl reset-failed {CERT} 2>/dev/null; systemctl start {CERT} 2>/dev/null"
-        f" || {{ journalctl --no-pager -o cat -n {JOURNAL_LINES} -u {CERT} >&2;"
+        f" || {{ {JOURNAL} -n {JOURNAL_LINES} -u {CERT} >&2;"
         f" echo {shlex.quote(hint)} >&2; exit 1; }};"
         f" {question(wish, seen, SHOWN_S)} --strict"
     )

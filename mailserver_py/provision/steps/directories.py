@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..filesystem import Directory, File, difference
+from mailserver_py.spec.settings import LOG_NAMESPACE
+
+from ..filesystem import Absent, Directory, File, difference
 from ..seen import Seen
 from ..texts import render_text
 from ..wish import CREDENTIALS, RELEASES, RUNTIME, SETTINGS, STATE, TLS, Wish
@@ -36,12 +38,16 @@ def changes(wish: Wish, seen: Seen) -> Iterator[Change]:
         ],
         seen,
     )
-    journal = "etc/systemd/journald.conf.d/mailserver.conf"
+    journal = f"etc/systemd/journald@{LOG_NAMESPACE}.conf"
+    # It runs only while somebody says something, and reads its file when it starts.
     yield from difference(
-        [
-            Directory("/etc/systemd/journald.conf.d"),
-            File(f"/{journal}", render_text(journal, retention_s=int(wish.spec.retention.logs))),
-        ],
+        [File(f"/{journal}", render_text(journal, retention_s=int(wish.spec.retention.logs)))],
+        seen,
+        then=f"systemctl try-restart systemd-journald@{LOG_NAMESPACE}.service",
+    )
+    # Earlier releases set the retention of the whole host's journal.
+    yield from difference(
+        [Absent("/etc/systemd/journald.conf.d/mailserver.conf")],
         seen,
         then="systemctl restart systemd-journald.service",
     )

@@ -41,7 +41,13 @@ def reasons(answer: Mapping[str, object]) -> Sequence[str]:
         return []
     journal = answer.get("journal")
     lines = [f"    {line}" for line in journal] if isinstance(journal, list) else []
-    heading = ["the last lines of the journal (`journalctl -u 'mailserver-*'` on the host):"] if lines else []
+    heading = (
+        [
+            "the last lines of the journal (`journalctl --namespace=+mailserver -u 'mailserver-*'` on the host):"
+        ]
+        if lines
+        else []
+    )
     return [*(f"{name}: {trouble}" for name, trouble in sorted(troubles.items())), *heading, *lines]
 
 

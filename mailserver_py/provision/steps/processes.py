@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from ..filesystem import File, difference
 from ..releases import chosen_release
 from ..seen import Seen
-from ..units import QUEUE, STAMP, STAND_IN, stamp, timers, workers
+from ..units import JOURNAL, QUEUE, STAMP, STAND_IN, stamp, timers, workers
 from ..wish import Wish
 from .shape import Change, Step
 
@@ -88,7 +88,7 @@ def _restart(units: list[str]) -> str:
     # One after the other, and no further after the first that fails: the others still serve.
     return (
         f"systemctl reset-failed {' '.join(units)} 2>/dev/null; for unit in {' '.join(units)}; do"
-        f' systemctl restart "$unit" 2>/dev/null || {{ journalctl --no-pager -o cat -n {JOURNAL_LINES} -u "$unit" >&2;'
+        f' systemctl restart "$unit" 2>/dev/null || {{ {JOURNAL} -n {JOURNAL_LINES} -u "$unit" >&2;'
         f' echo "$unit does not start; above are its last lines. The processes after it were left alone." >&2;'
         f" exit 1; }}; done"
     )

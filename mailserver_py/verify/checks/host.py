@@ -51,7 +51,8 @@ async def _queue(world: World, outcome: Outcome) -> None:
             str(world.runtime_dir),
             seen="no process of the queue",
             wanted="one that runs: it sends what our users write",
-            fix="systemctl start mailserver-queue; why it ended: journalctl -u mailserver-queue",
+            fix="systemctl start mailserver-queue; why it ended:"
+            " journalctl --namespace=+mailserver -u mailserver-queue",
         )
 
 

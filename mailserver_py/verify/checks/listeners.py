@@ -71,7 +71,7 @@ async def _look_at(world: World, outcome: Outcome, door: Door) -> datetime | Non
             str(door),
             seen=f"ends at {ends_at:%Y-%m-%d %H:%M} UTC",
             wanted=f"at least {EXPIRY.days} days left",
-            fix="read why renewal fails: journalctl -u mailserver-cert on the host",
+            fix="read why renewal fails: journalctl --namespace=+mailserver -u mailserver-cert on the host",
         )
         return None
     return ends_at

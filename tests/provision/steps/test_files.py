@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 from mailserver_py.provision.seen import Account
-from mailserver_py.provision.steps import firewall, secrets, settings, user
+from mailserver_py.provision.steps import directories, firewall, secrets, settings, user
 
 from ..worlds import FRESH, SECRETS, make_wish, settled, whats
 
@@ -82,3 +82,19 @@ def test_a_user_that_exists_is_left_alone() -> None:
 def test_a_group_of_the_users_name_is_taken_over() -> None:
     (change,) = user.changes(make_wish(), replace(FRESH, groups={"mailserver": 7}))
     assert "groupadd" not in change.script
+
+
+def test_the_retention_is_of_our_own_journal_and_the_hosts_is_given_back() -> None:
+    old = "/etc/systemd/journald.conf.d/mailserver.conf"
+    host = settled(make_wish())
+    entry = host.seen.entries["/etc/systemd/journald@mailserver.conf"]
+    assert old not in host.seen.entries
+    (change,) = directories.changes(
+        make_wish(), replace(host.seen, entries={**host.seen.entries, old: entry})
+    )
+    assert change.what == (f"{old}: no longer wanted",)
+    assert "systemctl restart systemd-journald.service" in change.script
+    longer = make_wish(spec={"retention": {"logs": "30d"}})
+    (change,) = directories.changes(longer, host.seen)
+    assert change.what == ("/etc/systemd/journald@mailserver.conf: other content",)
+    assert "systemctl try-restart systemd-journald@mailserver.service" in change.script

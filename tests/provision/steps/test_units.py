@@ -1,14 +1,19 @@
 from __future__ import annotations
 
 import configparser
+import inspect
 from dataclasses import replace
 
 import pytest
 
+from mailserver_py.cli import trace
+from mailserver_py.provision.onhost import program
+from mailserver_py.provision.steps import certificate, processes
 from mailserver_py.provision.steps import units as step
-from mailserver_py.provision.units import QUEUE, WORKER, unit_files
+from mailserver_py.provision.units import CERT, QUEUE, STAND_IN, VERIFY, WORKER, unit_files, unit_text
+from mailserver_py.spec.settings import LOG_NAMESPACE
 
-from ..worlds import make_wish, settled, whats
+from ..worlds import FRESH, make_wish, settled, whats
 
 CLOSED = {"listeners": {"pop3s": False}}
 
@@ -97,3 +102,18 @@ def test_every_worker_has_every_socket_and_none_blocks_the_others() -> None:
 def test_port_80_is_open_only_for_the_authority_that_asks_there() -> None:
     assert "mailserver-http.socket" in unit_files(make_wish())
     assert "mailserver-http.socket" not in unit_files(make_wish(spec={"tls": {"source": "self-signed"}}))
+
+
+@pytest.mark.parametrize("name", [WORKER, QUEUE, STAND_IN, CERT, VERIFY])
+def test_what_our_units_say_is_kept_in_a_journal_of_their_own(name: str) -> None:
+    assert f"LogNamespace={LOG_NAMESPACE}" in unit_text(name, make_wish()).decode().splitlines()
+
+
+def test_every_reader_of_the_journal_reads_that_one() -> None:
+    steps = (processes.changes, certificate.changes)
+    scripts = [change.script for changes in steps for change in changes(make_wish(), FRESH)]
+    texts = [program("listening.py"), inspect.getsource(trace.log_lines), *scripts]
+    readers = [text for text in texts if "journalctl" in text]
+    assert len(readers) >= 4
+    for text in readers:
+        assert "--namespace=+" in text.partition("journalctl")[2][:30]
