@@ -11,8 +11,8 @@ import socket
 import ssl
 
 BUFFER_BYTES = 1 << 20
-TAIL_BYTES = 512
-"""The tagged line is shorter."""
+TAIL_BYTES = 4096
+"""The tagged line is shorter, also that of LOGIN with all capabilities in it."""
 
 CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """One for all: making one costs more than a login. The certificates are throw-away ones."""
