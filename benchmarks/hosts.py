@@ -129,7 +129,9 @@ def theirs() -> Iterator[MailHost]:
             yield host
         finally:
             for process in started:
-                process.send_signal(signal.SIGKILL)  # unshare, whose namespace goes with it
+                # The first process of the namespace, with which all of it goes; unshare's own end does not reach it.
+                for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+                    os.kill(int(child), signal.SIGKILL)
                 process.wait()
             time.sleep(0.2)  # the kernel is still ending what was in it
 
